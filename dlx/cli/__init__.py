@@ -1,0 +1,1 @@
+"""argv, terminal, exit code."""

@@ -1,0 +1,242 @@
+"""Base classes of everything a config can name. One definition is one pydantic class in one file.
+
+Its fields are its YAML keys; its methods are its mathematics; nothing else knows it. A field marked ``Tunable`` is a
+number that may differ between the members of a population: the engine stacks it and hands it to the methods in ``h``.
+Every other field is structure: members of equal structure train together, others in another population.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from dlx.core.settings import Scale, Split
+from dlx.core.types import Examples, Hyper, Scored, Spec, State, Sums, Task
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class TunableMarker:
+    """Marks a field whose value may differ between the members of one population."""
+
+
+T = TypeVar("T")
+Tunable = Annotated[T, TunableMarker()]
+
+
+class Definition(BaseModel, ABC):
+    """What a config can name. Subclasses give ``name`` a ``Literal`` default: the word used in YAML.
+
+    Attributes:
+        package: Package whose modules hold the built-in definitions of this family.
+        family: What the family is called in messages.
+        exact: Whether the definition keeps company invariance to the last bit.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+    package: ClassVar[str]
+    family: ClassVar[str]
+    exact: ClassVar[bool] = True
+
+    name: str
+
+    @classmethod
+    def tunable_names(cls) -> tuple[str, ...]:
+        """Name the fields that may differ between members, in the order of their declaration."""
+        marked = (
+            (name, any(isinstance(mark, TunableMarker) for mark in field.metadata))
+            for name, field in cls.model_fields.items()
+        )
+        return tuple(name for name, tunable in marked if tunable)
+
+    def tunables(self) -> dict[str, float]:
+        """Give the value of every tunable field."""
+        return {name: float(getattr(self, name)) for name in self.tunable_names()}
+
+    def structure(self) -> dict[str, Any]:
+        """Give every field that all members of a population must share."""
+        return self.model_dump(mode="json", exclude=set(self.tunable_names()))
+
+
+class Dataset(Definition):
+    """A source of examples, with the settings of its split and scale."""
+
+    package: ClassVar[str] = "dlx.datasets"
+    family: ClassVar[str] = "data set"
+
+    scale: Scale = "standard"
+    """How inputs are scaled, fitted on the training examples."""
+    target_scale: Scale = "standard"
+    """How regression targets are scaled, fitted on the training examples. Classes are never scaled."""
+    split: Split = Split()
+    """Which examples are for training, validation and test."""
+
+    @abstractmethod
+    def load(self) -> Examples:
+        """Read or make the examples.
+
+        Raises:
+            DataError: If they cannot be read or used.
+        """
+
+
+class Model(Definition):
+    """A function from inputs and parameters to outputs."""
+
+    package: ClassVar[str] = "dlx.models"
+    family: ClassVar[str] = "model"
+
+    @abstractmethod
+    def build(self, spec: Spec) -> torch.nn.Module:
+        """Build an ordinary module for one member, [B, *input_shape] -> [B, num_outputs].
+
+        Initial weights are drawn from torch's global generator, which the engine seeds for each member.
+        """
+
+
+class Activation(Definition):
+    """An elementwise function between two layers, with the derivative that backprop by hand uses."""
+
+    package: ClassVar[str] = "dlx.models"
+    family: ClassVar[str] = "activation"
+
+    @abstractmethod
+    def value(self, x: Tensor) -> Tensor:
+        """Apply the function to each element of ``x``, any shape."""
+
+    @abstractmethod
+    def derivative(self, x: Tensor) -> Tensor:
+        """Give the derivative at each element of ``x``; at a kink, the value that autograd uses."""
+
+
+class Loss(Definition):
+    """A loss per example: the negative log-likelihood of a named distribution.
+
+    Methods are written for one member; the engine runs them under vmap, weights and averages. ``h`` holds scalars.
+
+    Attributes:
+        distribution: The distribution of the targets given the outputs.
+        task: The kind of target the loss fits.
+    """
+
+    package: ClassVar[str] = "dlx.losses"
+    family: ClassVar[str] = "loss"
+    distribution: ClassVar[str]
+    task: ClassVar[Task]
+
+    def mismatch(self, examples: Examples) -> str | None:
+        """Say in a sentence why the loss does not fit these examples, or give None if it does."""
+        if examples.task == self.task:
+            return None
+        return f"`{self.name}` is a loss for {self.task}, but these data are for {examples.task}"
+
+    @abstractmethod
+    def num_outputs(self, num_targets: int) -> int:
+        """Give the number of model outputs for a number of classes or of target columns."""
+
+    @abstractmethod
+    def value(self, outputs: Tensor, targets: Tensor, h: Hyper) -> Tensor:
+        """Give the loss of each example, [B], never reduced; outputs are [B, C], targets [B] or [B, C]."""
+
+    @abstractmethod
+    def derivative(self, outputs: Tensor, targets: Tensor, h: Hyper) -> Tensor:
+        """Give the derivative of each example's loss by its outputs, [B, C]."""
+
+    @abstractmethod
+    def nll(self, outputs: Tensor, targets: Tensor, h: Hyper) -> Tensor:
+        """Give the whole negative log-likelihood of each example, constants included, [B], in nats."""
+
+    @abstractmethod
+    def predict(self, outputs: Tensor) -> Tensor:
+        """Apply the link: class probabilities [B, C] that sum to 1, or values [B, C]."""
+
+
+class Prior(Definition):
+    """A prior on the weights (not the biases): what turns maximum likelihood into maximum a posteriori."""
+
+    package: ClassVar[str] = "dlx.priors"
+    family: ClassVar[str] = "prior"
+
+    @abstractmethod
+    def penalty(self, theta: Tensor, h: Hyper) -> Tensor:
+        """Give minus the log density of each parameter, less its constant, [M, P]; ``h`` holds [M, 1]."""
+
+
+class Objective(Protocol):
+    """M functions R^P -> R, evaluated at the rows of theta."""
+
+    def value_and_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the values [M] and the gradients [M, P]."""
+
+
+class Optimizer(Definition):
+    """An update rule on the matrix theta, [M, P]."""
+
+    package: ClassVar[str] = "dlx.optimizers"
+    family: ClassVar[str] = "optimizer"
+
+    @abstractmethod
+    def init(self, theta: Tensor) -> State:
+        """Build the state before the first step: named tensors [M, ...]."""
+
+    @abstractmethod
+    def step(self, theta: Tensor, state: State, h: Hyper, objective: Objective) -> Tensor:
+        """Update theta and state in place; give the objective [M] before the update."""
+
+
+class FirstOrder(Optimizer):
+    """A rule that needs one gradient per step. ``h`` holds [M, 1]; ``h.lr`` has the schedule applied."""
+
+    def step(self, theta: Tensor, state: State, h: Hyper, objective: Objective) -> Tensor:
+        """Ask for the gradient at theta and apply ``update``."""
+        value, gradient = objective.value_and_gradient(theta)
+        self.update(theta, gradient, state, h)
+        return value
+
+    @abstractmethod
+    def update(self, theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:
+        """Update theta and state in place; the gradient, [M, P], may be overwritten."""
+
+
+class Schedule(Definition):
+    """The learning rate as a function of the step."""
+
+    package: ClassVar[str] = "dlx.schedules"
+    family: ClassVar[str] = "schedule"
+
+    @abstractmethod
+    def factor(self, steps: Tensor, h: Hyper) -> Tensor | None:
+        """Give what the learning rate is multiplied with, [M, 1], or None for 1 at every step.
+
+        Args:
+            steps: Number of steps each member has taken, [M, 1], in theta's dtype; 0 at the first.
+            h: Tunables, [M, 1].
+        """
+
+
+class Metric(Definition):
+    """Sums over examples and a closing formula, so that any cut of the data gives the same number.
+
+    Attributes:
+        tasks: The kinds of target the metric fits.
+        higher_is_better: Which way is better.
+    """
+
+    package: ClassVar[str] = "dlx.metrics"
+    family: ClassVar[str] = "metric"
+    tasks: ClassVar[tuple[Task, ...]]
+    higher_is_better: ClassVar[bool]
+
+    @abstractmethod
+    def update(self, batch: Scored) -> Sums:
+        """Give the sums of one batch of one member; an example of weight 0 must not count."""
+
+    @abstractmethod
+    def compute(self, sums: Sums) -> Tensor:
+        """Turn the sums over all batches into the metric, a scalar."""

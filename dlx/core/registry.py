@@ -1,0 +1,105 @@
+"""Finds definitions by name: every concrete class of a family in the modules of the family's package.
+
+Adding a definition is adding a file; nothing lists them. An import error in a definition propagates untouched.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from dlx.core.definition import Definition
+
+D = TypeVar("D", bound=Definition)
+
+
+def nearest(word: str, known: list[str]) -> str | None:
+    """Give the known word most like ``word``, or None if none is like it."""
+    matches = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+@cache
+def _import_package(package: str) -> None:
+    module = importlib.import_module(package)
+    for found in pkgutil.iter_modules(module.__path__):
+        importlib.import_module(f"{package}.{found.name}")
+
+
+def _subclasses(cls: type[D]) -> list[type[D]]:
+    return [cls, *(deeper for sub in cls.__subclasses__() for deeper in _subclasses(sub))]
+
+
+def registered(family: type[D]) -> dict[str, type[D]]:
+    """Find every definition of a family.
+
+    Args:
+        family: A base class of ``core/definition.py``.
+
+    Returns:
+        The concrete classes by name, in alphabetical order.
+    """
+    _import_package(family.package)
+    found = {cls.model_fields["name"].default: cls for cls in _subclasses(family) if not inspect.isabstract(cls)}
+    return dict(sorted(found.items()))
+
+
+class Registered:
+    """Annotation that makes a field of a family's type read ``huber`` or ``{name: huber, delta: 0.5}``.
+
+    The chosen class validates the rest, so faults keep their positions and all are reported at once. In the JSON
+    schema the field is one of the names or one of the classes.
+    """
+
+    def __get_pydantic_core_schema__(self, source: type[Definition], handler: GetCoreSchemaHandler) -> CoreSchema:
+        def look_up(value: Any) -> Definition:
+            return _look_up(source, value)
+
+        return core_schema.no_info_plain_validator_function(
+            look_up,
+            metadata={"family": source},
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: value.model_dump(mode="json"), when_used="always"
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        classes = registered(schema["metadata"]["family"])
+        members = [handler(cls.__pydantic_core_schema__) for cls in classes.values()]
+        return {"anyOf": [{"enum": list(classes)}, *members]}
+
+
+def _look_up(family: type[Definition], value: Any) -> Definition:
+    if isinstance(value, family):
+        return value
+    if isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, dict):
+        raise PydanticCustomError(
+            "definition_type",
+            "expected the name of one {family}, or a mapping with `name` and its settings",
+            {"family": family.family},
+        )
+    classes = registered(family)
+    name = value.get("name")
+    if not isinstance(name, str):
+        raise PydanticCustomError(
+            "definition_name",
+            "this {family} needs a `name`: one of {known}",
+            {"family": family.family, "known": ", ".join(classes)},
+        )
+    if name not in classes:
+        raise PydanticCustomError(
+            "definition_unknown",
+            "there is no {family} `{name}`",
+            {"family": family.family, "name": name, "known": list(classes), "nearest": nearest(name, list(classes))},
+        )
+    return classes[name].model_validate(value)

@@ -1,0 +1,91 @@
+"""Values that definitions are given and give back, and the legend of shape letters.
+
+    M  members (rows of theta)      P  parameters of one member     N  examples       B  examples of a batch
+    D  features of an input         C  classes or outputs           K  folds          T  trials
+
+*inputs* go into a model, *outputs* come out of it (logits), *predictions* are outputs after the loss's link
+(probabilities, or values in the target's own units), *targets* are what is predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+Task = Literal["classification", "regression"]
+State = dict[str, "torch.Tensor"]
+"""Optimizer state: named tensors of shape [M, ...], so that a member's part is a row of each."""
+Sums = dict[str, "torch.Tensor"]
+"""What a metric adds up over batches: named tensors of one member, of any shape."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A data set in memory.
+
+    Attributes:
+        inputs: Raw inputs, [N, D], float64.
+        targets: Classes as int64 [N] in 0..C-1, or values as float64 [N, C].
+        task: What kind of target this is.
+        feature_names: One name per input feature, length D.
+        target_names: One name per class, or one per target column, length C.
+    """
+
+    inputs: np.ndarray[Any, np.dtype[np.float64]]
+    targets: np.ndarray[Any, np.dtype[Any]]
+    task: Task
+    feature_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a model is built for: ``input_shape`` of one example, ``num_outputs`` C, and the torch ``dtype``."""
+
+    input_shape: tuple[int, ...]
+    num_outputs: int
+    dtype: torch.dtype
+
+
+class Scored(NamedTuple):
+    """A scored batch of one member, as a metric reads it.
+
+    Attributes:
+        predictions: Class probabilities [B, C], or values [B, C] in the target's own units.
+        targets: Classes [B] (int64), or values [B, C] in their own units.
+        weights: Weight of each example, [B]; 0 marks padding.
+        nll: Whole negative log-likelihood of each example, constants included, [B], in nats.
+    """
+
+    predictions: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+    nll: torch.Tensor
+
+
+class Hyper(SimpleNamespace):
+    """The tunables of one definition as tensors, by name: ``h.lr``.
+
+    For an optimizer, schedule or prior each is [M, 1]; for a loss, which is written for one member, a scalar.
+    ``h.complement.rho`` is 1 - rho formed in float64 before the cast: 1 - float32(0.999) is off by 1.3e-5.
+    """
+
+    complement: Hyper
+
+    def __init__(self, values: Mapping[str, torch.Tensor], complements: Mapping[str, torch.Tensor] | None = None):
+        super().__init__(**values)
+        if complements is not None:
+            self.complement = Hyper(complements)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> torch.Tensor: ...

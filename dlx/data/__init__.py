@@ -1,0 +1,1 @@
+"""Which examples, in what order, on what scale."""

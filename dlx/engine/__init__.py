@@ -1,0 +1,1 @@
+"""M members, one matrix: layout, objective, replay, population, fit, stopping."""

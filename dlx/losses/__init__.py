@@ -1,0 +1,1 @@
+"""Losses, one per file, each the negative log-likelihood of a named distribution."""

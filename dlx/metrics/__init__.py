@@ -1,0 +1,1 @@
+"""Metrics: sums per batch and a closing formula."""

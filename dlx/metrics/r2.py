@@ -1,0 +1,36 @@
+"""Coefficient of determination."""
+
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from dlx.core.definition import Metric
+from dlx.core.types import Scored, Sums, Task
+
+
+class R2(Metric):
+    """Coefficient of determination: the share of the targets' variance that the predictions explain, at most 1.
+
+    1 - sum e**2 / sum (y - mean y)**2, averaged over the outputs; 0 is what predicting the mean scores. Sums of squares
+    are centred only at the end, which is why the engine hands metrics float64.
+    """
+
+    tasks: ClassVar[tuple[Task, ...]] = ("regression",)
+    higher_is_better: ClassVar[bool] = True
+
+    name: Literal["r2"] = "r2"
+
+    def update(self, batch: Scored) -> Sums:
+        """Add up squared errors, targets and squared targets, [C] each, and the weights."""
+        w, y = batch.weights.unsqueeze(-1), batch.targets
+        return {
+            "error": (w * (batch.predictions - y).square()).sum(0),
+            "target": (w * y).sum(0),
+            "target_square": (w * y.square()).sum(0),
+            "weight": batch.weights.sum(),
+        }
+
+    def compute(self, sums: Sums) -> Tensor:
+        """Close the formula, a scalar."""
+        total = sums["target_square"] - sums["target"].square() / sums["weight"]
+        return (1 - sums["error"] / total).mean(-1)

@@ -1,0 +1,1 @@
+"""Models and activations, one model per file."""

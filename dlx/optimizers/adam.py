@@ -1,0 +1,63 @@
+"""Adam: adaptive moments."""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveFloat
+from torch import Tensor
+
+from dlx.core.definition import FirstOrder, Tunable
+from dlx.core.types import Hyper, State
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Adam(FirstOrder):
+    """Adam: each parameter moves by its mean gradient over the root of its mean squared gradient.
+
+        s <- rho1 s + (1 - rho1) g           s_hat = s / (1 - rho1**t)
+        r <- rho2 r + (1 - rho2) g**2        r_hat = r / (1 - rho2**t)
+        theta <- theta - lr s_hat / (sqrt(r_hat) + delta)
+
+    Equal to ``torch.optim.Adam`` (delta is its ``eps``).
+
+    Source:
+        Kingma and Ba (2015), "Adam: a method for stochastic optimization", algorithm 1; Goodfellow, Bengio and
+        Courville (2016), algorithm 8.7; lecture 7.
+    """
+
+    name: Literal["adam"] = "adam"
+    lr: Tunable[PositiveFloat] = 0.001
+    """Learning rate; the first step moves every parameter by it."""
+    rho1: Tunable[Decay] = 0.9
+    """Share of the mean gradient kept from step to step."""
+    rho2: Tunable[Decay] = 0.999
+    """Share of the mean squared gradient kept from step to step."""
+    delta: Tunable[PositiveFloat] = 1e-8
+    """Added to the root, so that a parameter without gradient stays where it is."""
+
+    def init(self, theta: Tensor) -> State:
+        """Start with zero moments, [M, P], and zero corrections, [M, 1]."""
+        return {
+            "s": torch.zeros_like(theta),
+            "r": torch.zeros_like(theta),
+            "s_correction": torch.zeros_like(theta[:, :1]),
+            "r_correction": torch.zeros_like(theta[:, :1]),
+        }
+
+    def update(self, theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:
+        """Apply one step to theta and state in place, [M, P].
+
+        A correction is the moving average of ones, which is 1 - rho**t without a power (whose bits depend on the number
+        of elements) and without cancellation. It is applied to the [M, 1] factors, so that no pass over [M, P] is spent
+        on s_hat and r_hat: with c = 1 - rho**t, s_hat / (sqrt(r_hat) + delta) = s / (sqrt(r) + delta sqrt(c_r)) times
+        sqrt(c_r) / c_s.
+        """
+        s, r = state["s"], state["r"]
+        s_correction = state["s_correction"].mul_(h.rho1).add_(h.complement.rho1)
+        r_correction = state["r_correction"].mul_(h.rho2).add_(h.complement.rho2)
+        s.mul_(h.rho1).addcmul_(gradient, h.complement.rho1)
+        r.mul_(h.rho2).addcmul_(gradient.square_(), h.complement.rho2)
+        root = r_correction.sqrt()
+        denominator = r.sqrt().add_(h.delta * root).mul_(s_correction / (h.lr * root))
+        theta.addcdiv_(s, denominator, value=-1)

@@ -1,0 +1,1 @@
+"""Priors on the weights: what turns maximum likelihood into MAP."""

@@ -1,0 +1,1 @@
+"""Figures and reports, from records and result.json alone."""
