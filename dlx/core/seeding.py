@@ -27,7 +27,8 @@ def stream(name: str, *key: int) -> np.random.Generator:
     Source:
         numpy's ``SeedSequence`` (O'Neill's seed_seq design) over PCG64.
     """
-    return np.random.default_rng([zlib.crc32(name.encode()), *key])
+    # SeedSequence pads with zeros: without the length, ("a", 1) and ("a", 1, 0) would be one stream.
+    return np.random.default_rng([zlib.crc32(name.encode()), len(key), *key])
 
 
 def integer_seed(name: str, *key: int) -> int:

@@ -1,9 +1,9 @@
 """Two interleaving half circles in the plane."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from dlx.core.definition import Dataset
 from dlx.core.types import Examples
@@ -21,7 +21,7 @@ class TwoMoons(Dataset):
     """Number of examples N, half of them in each class."""
     noise: NonNegativeFloat = 0.2
     """Standard deviation of the noise on both coordinates."""
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the noise; the training seeds do not change the data."""
 
     def load(self) -> Examples:

@@ -42,10 +42,7 @@ class Layout:
     def unflatten(self, theta: Tensor) -> dict[str, Tensor]:
         """View rows as named tensors: [M, P] -> name: [M, *shape]. Differentiable, copies nothing."""
         columns = torch.split(theta, self.sizes, dim=1)
-        return {
-            name: part.unflatten(1, shape) if shape else part.squeeze(1)
-            for (name, shape), part in zip(self.shapes.items(), columns, strict=True)
-        }
+        return {name: part.view(-1, *shape) for (name, shape), part in zip(self.shapes.items(), columns, strict=True)}
 
     def is_weight(self) -> Tensor:
         """Tell weights (matrices and kernels) from biases and other vectors, [P] bool: priors act on weights."""

@@ -1,17 +1,14 @@
-"""M functions R^P -> R, evaluated at the rows of theta in one pass. The only module that knows ``torch.func``."""
+"""M functions R^P -> R, evaluated at the rows of theta in one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call, vmap
 
-from dlx.core.definition import Loss, Prior
 from dlx.core.types import Hyper
-from dlx.engine.layout import Layout
 from dlx.engine.replay import Replay
+from dlx.engine.rows import Rows
 
 
 class EmpiricalRisk:
@@ -21,32 +18,16 @@ class EmpiricalRisk:
     that of the *sum* over members, whose rows do not mix; a mean would divide every learning rate by M.
 
     Args:
-        module: An ordinary module; its own parameters are not used.
-        layout: Where its parameters lie in theta.
-        loss: The loss per example.
-        loss_h: The loss's tunables, [M] each.
-        prior: The prior on the weights, or None.
-        prior_h: The prior's tunables, [M, 1] each.
-        num_train: Number of training examples N of each member, [M, 1].
-        theta: The matrix whose rows are trained in place, [M, P].
+        rows: Members, parameters and constants.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        layout: Layout,
-        loss: Loss,
-        loss_h: Mapping[str, Tensor],
-        prior: Prior | None,
-        prior_h: Hyper,
-        num_train: Tensor,
-        theta: Tensor,
-    ) -> None:
-        self._module, self._layout = module, layout
-        self._loss, self._loss_h = loss, dict(loss_h)
-        self._prior, self._prior_h, self._num_train = prior, prior_h, num_train
-        self._is_weight = layout.is_weight().to(theta)
-        self._replay = Replay(self._value_and_gradient, fixed=(theta,))
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._loss_h = rows.loss_tunables()
+        self._prior_h = rows.tunables("prior") if rows.recipe.prior else None
+        self._num_train = torch.tensor([[len(member.parts.train)] for member in rows.members]).to(rows.theta)
+        self._is_weight = rows.layout.is_weight().to(rows.theta)
+        self._replay = Replay(self._value_and_gradient, fixed=(rows.theta,))
         self.batch: tuple[Tensor, ...] = ()
         """Inputs [M, B, ...], targets [M, B] or [M, B, C], weights [M, B] that sum to 1 over B; set before a step."""
 
@@ -64,15 +45,17 @@ class EmpiricalRisk:
 
     def _value(self, theta: Tensor, inputs: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         def losses(parameters: dict[str, Tensor], h: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-            outputs = functional_call(self._module, parameters, (x,))
-            return self._loss.value(outputs, y, Hyper(h))
+            outputs = functional_call(rows.module, parameters, (x,))
+            return rows.recipe.loss.value(outputs, y, Hyper(h))
 
-        value = (vmap(losses)(self._layout.unflatten(theta), self._loss_h, inputs, targets) * weights).sum(1)
-        if self._prior is None:
+        rows, prior = self._rows, self._rows.recipe.prior
+        value = (vmap(losses)(rows.layout.unflatten(theta), self._loss_h, inputs, targets) * weights).sum(1)
+        if prior is None or self._prior_h is None:
             return value
-        penalty = self._prior.penalty(theta, self._prior_h) * self._is_weight
+        penalty = prior.penalty(theta, self._prior_h) * self._is_weight
         return value + (penalty.sum(1, keepdim=True) / self._num_train).squeeze(1)
 
+    @torch.enable_grad()
     def _value_and_gradient(
         self, theta: Tensor, inputs: Tensor, targets: Tensor, weights: Tensor
     ) -> tuple[Tensor, Tensor]:

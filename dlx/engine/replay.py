@@ -28,7 +28,7 @@ Function = Callable[..., tuple[Tensor, ...]]
 
 
 class Replay:
-    """A function of tensors to a tuple of tensors, recorded on its first call with new shapes.
+    """A function of tensors to a tuple of tensors, recorded on its second call with the same shapes.
 
     Args:
         function: A pure function of its inputs and of constants.
@@ -38,12 +38,16 @@ class Replay:
     def __init__(self, function: Function, fixed: tuple[Tensor, ...] = ()) -> None:
         self._function = function
         self._fixed = fixed
-        self._recordings: dict[Any, Function] = {}
+        self._recordings: dict[Any, Function | None] = {}
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Give what the function gives, without a gradient history."""
         key = tuple((x.shape, x.stride(), x.dtype, any(x is fixed for fixed in self._fixed)) for x in inputs)
         recording = self._recordings.get(key)
+        if key not in self._recordings:
+            # The first call runs as it is: what is called once is not worth a recording.
+            self._recordings[key] = None
+            return self._function(*inputs)
         if recording is None:
             recording = self._recordings[key] = self._record(inputs)
         with torch.no_grad():
@@ -52,7 +56,7 @@ class Replay:
     def _record(self, inputs: tuple[Tensor, ...]) -> Function:
         recorder = _Recorder(inputs, self._fixed)
         try:
-            with torch.enable_grad(), recorder:
+            with recorder:
                 eager = self._function(*inputs)
         except _NotRecordableError:
             return self._function

@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from dlx.core.definition import Metric
@@ -12,7 +13,9 @@ class R2(Metric):
     """Coefficient of determination: the share of the targets' variance that the predictions explain, at most 1.
 
     1 - sum e**2 / sum (y - mean y)**2, averaged over the outputs; 0 is what predicting the mean scores. Sums of squares
-    are centred only at the end, which is why the engine hands metrics float64.
+    are centred only at the end, which is why the engine hands metrics float64: the relative error of 1 - R2 is about
+    1e-16 (mean y / std y)**2. An output whose targets do not vary beyond that scores 1 without any error, else 0, as in
+    scikit-learn.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = ("regression",)
@@ -32,5 +35,9 @@ class R2(Metric):
 
     def compute(self, sums: Sums) -> Tensor:
         """Close the formula, a scalar."""
-        total = sums["target_square"] - sums["target"].square() / sums["weight"]
-        return (1 - sums["error"] / total).mean(-1)
+        error, square = sums["error"], sums["target_square"]
+        total = square - sums["target"].square() / sums["weight"]
+        limits = torch.finfo(total.dtype)
+        is_constant = total <= 64 * limits.eps * square
+        total = torch.where(is_constant, error.clamp(min=limits.tiny), total)
+        return (1 - error / total).mean(-1)

@@ -29,5 +29,5 @@ class LinearDecay(Schedule):
 
     def factor(self, steps: Tensor, h: Hyper) -> Tensor:
         """Give the factor at each member's step, [M, 1]."""
-        share = (steps / h.tau).clamp_(max=1)
-        return share.mul(h.floor - 1).add(1)
+        share: Tensor = (steps / h.tau).clamp_(max=1)
+        return (1 - share).add_(share * h.floor)  # not 1 - share (1 - floor): in float32 a small floor would be lost

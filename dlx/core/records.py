@@ -1,0 +1,80 @@
+"""What a running fit tells its command: plain values, ready for a log, a table or a progress bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+StopReason = Literal["max_epochs", "patience", "diverged"]
+Scores = dict[str, float]
+"""``loss`` (mean per example, without prior) and each metric, by name."""
+
+
+class Cell(NamedTuple):
+    """A member's identity within a run: what its random streams are keyed by."""
+
+    seed: int
+    repeat: int = 0
+    fold: int = 0
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """When a member's loss stopped being finite.
+
+    Attributes:
+        first_nonfinite_step: The step, counted from 1, whose loss was not finite.
+        last_finite_loss: The objective one step before, or None if no step was finite.
+    """
+
+    first_nonfinite_step: int
+    last_finite_loss: float | None
+
+
+@dataclass(frozen=True)
+class MemberEpoch:
+    """One member after one epoch.
+
+    Attributes:
+        cell: Who.
+        step: Steps taken so far.
+        lr: Learning rate of the last step, or None if the rule has none.
+        scores: Scores of the parts that are looked at while training (train, valid), by part.
+        is_best: Whether this epoch has the lowest validation loss so far.
+        stop_reason: Why the member stops after this epoch, or None if it goes on.
+        divergence: Set if the reason is that its loss is not finite; ``scores`` are empty then.
+    """
+
+    cell: Cell
+    step: int
+    lr: float | None
+    scores: dict[str, Scores]
+    is_best: bool
+    stop_reason: StopReason | None
+    divergence: Divergence | None
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch is done and evaluated, for every member that was still active in it."""
+
+    epoch: int
+    members: tuple[MemberEpoch, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Steps go on within an epoch.
+
+    Attributes:
+        epoch: Number of the running epoch, from 1.
+        step: Steps of it that every member has done.
+        num_steps: Steps of an epoch.
+    """
+
+    epoch: int
+    step: int
+    num_steps: int
+
+
+Record = EpochDone | Progress

@@ -1,0 +1,48 @@
+"""The only host loop: a generator of records. A command is ``for record in fit(...)``: log, checkpoint, draw.
+
+A step is: gather a batch for every row, evaluate objective and gradient of all rows at once, let the rule update theta
+in place. Inside a step nothing raises and nothing goes to the host. Rows do not mix, so a member that stopped or
+diverged runs on as a ghost, its weights saved, until the next compaction. After an epoch the losses of its steps and
+the scores of all rows cross to the host in one piece, where it is decided who is best, who stops and who diverged.
+
+Several populations (chunks of one that is large) advance in threads, one per core, and meet after every slice of time
+and every epoch, so that between two records all of them stand still and can be saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from dlx.core.records import EpochDone, Progress, Record
+from dlx.engine.feed import DeviceExamples
+from dlx.engine.population import Population
+from dlx.engine.program import Program
+
+
+def fit(populations: Sequence[Population], data: DeviceExamples, pause: float = 0.2) -> Iterator[Record]:
+    """Train populations from where they stand to the end.
+
+    Args:
+        populations: Their recipes share the number of epochs. They are changed in place; between two records they stand
+            still at the end of a step, and a fit that is given them again goes on from there to the same bits.
+        data: The examples, on the populations' device.
+        pause: Seconds between records at most, as far as single steps allow; 0 gives a record after every step.
+
+    Yields:
+        ``Progress`` within an epoch, ``EpochDone`` after it.
+    """
+    programs = [Program(population, data) for population in populations]
+    with ThreadPoolExecutor(
+        len(programs), initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)
+    ) as pool:
+        run = map if len(programs) == 1 else pool.map
+        while programs := [program for program in programs if not program.population.is_finished]:
+            epoch = programs[0].population.epoch + 1
+            while not all(run(lambda program: program.advance(pause), programs)):
+                step = min(len(program.population.losses) for program in programs)
+                yield Progress(epoch, step, programs[0].num_steps)
+            members = [record for records in run(Program.finish_epoch, programs) for record in records]
+            yield EpochDone(epoch, tuple(members))

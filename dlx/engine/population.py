@@ -1,0 +1,221 @@
+"""The state of M members that train together: a value that can be saved, split, compacted and sent elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
+from dlx.core.records import Cell
+from dlx.core.seeding import integer_seed
+from dlx.core.settings import Training
+from dlx.core.types import Examples, Spec, State
+from dlx.data.preprocessing import Affine, fit_scale
+from dlx.data.splits import Parts, Sizes, part_sizes, split_examples
+from dlx.engine.layout import Layout
+from dlx.engine.stopping import Course
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained and how: the definitions and settings of one member."""
+
+    model: Model
+    loss: Loss
+    prior: Prior | None
+    optimizer: Optimizer
+    schedule: Schedule
+    metrics: tuple[Metric, ...]
+    training: Training
+    spec: Spec
+
+    def definitions(self) -> dict[str, Definition]:
+        """Give the definitions whose tunables may differ between members, by section."""
+        named = {"loss": self.loss, "prior": self.prior, "optimizer": self.optimizer, "schedule": self.schedule}
+        return {name: definition for name, definition in named.items() if definition is not None}
+
+    def fingerprint(self) -> str:
+        """Hash everything that members must share to be stacked, as 64 hexadecimal digits.
+
+        Stacking members of equal shapes but different activations would be silently wrong.
+        """
+        structure = {
+            **{name: definition.structure() for name, definition in self.definitions().items()},
+            "model": self.model.model_dump(mode="json"),
+            "metrics": [metric.model_dump(mode="json") for metric in self.metrics],
+            "training": self.training.model_dump(mode="json"),
+            "spec": [*self.spec.input_shape, self.spec.num_outputs, str(self.spec.dtype)],
+        }
+        return hashlib.sha256(json.dumps(structure, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Member:
+    """One row of theta, by what it computes.
+
+    Attributes:
+        cell: Its identity, which keys its random streams.
+        recipe: What is trained and how.
+        parts: Which examples it trains on, is validated on and is tested on.
+        sizes: Sizes of the parts, the largest over the folds of its plan.
+        input_scale: Scaling of inputs, fitted on its training examples.
+        target_scale: Scaling of targets, or None where targets are classes.
+    """
+
+    cell: Cell
+    recipe: Recipe
+    parts: Parts
+    sizes: Sizes
+    input_scale: Affine
+    target_scale: Affine | None
+
+
+def build_members(recipe: Recipe, dataset: Dataset, examples: Examples, cells: Sequence[Cell]) -> list[Member]:
+    """Build the members of one recipe: split the examples for each cell and fit its scales on its training part.
+
+    Args:
+        recipe: What is trained and how.
+        dataset: Holds the split and the scales.
+        examples: The data.
+        cells: Who; the seed counts for the split only where the split has none of its own.
+
+    Returns:
+        One member per cell.
+    """
+    settings = dataset.split
+    sizes = part_sizes(settings, len(examples))
+    is_regression = examples.task == "regression"
+    planned: dict[int | None, tuple[Parts, Affine, Affine | None]] = {}
+    members = []
+    for cell in cells:
+        split_key = cell.seed if settings.seed is None else None
+        if split_key not in planned:
+            parts = split_examples(examples, settings, cell.seed)
+            input_scale = fit_scale(dataset.scale, examples.inputs[parts.train])
+            targets = examples.targets[parts.train]
+            planned[split_key] = parts, input_scale, fit_scale(dataset.target_scale, targets) if is_regression else None
+        parts, input_scale, target_scale = planned[split_key]
+        members.append(Member(cell, recipe, parts, sizes, input_scale, target_scale))
+    return members
+
+
+@dataclass
+class Population:
+    """M members and where their training stands.
+
+    The rows of theta are members that still train, in any order; a lone member has a twin, because one row would run
+    other kernels than many (company invariance, rule B). What a member leaves behind (best and last weights, course) is
+    kept by member, whatever became of its row.
+
+    Attributes:
+        members: All members.
+        rows: Which member each row of theta is.
+        theta: Parameters of the rows, [rows, P].
+        state: Optimizer state of the rows, [rows, ...] each.
+        steps: Steps each row has taken before the current epoch, [rows].
+        best_theta: Parameters of each member's best epoch, [M, P].
+        last_theta: Parameters of each member when it stopped, [M, P].
+        courses: How each member's training goes.
+        epoch: Epochs that are done.
+        losses: Objectives of the steps done in the current epoch, [rows] each.
+    """
+
+    members: tuple[Member, ...]
+    rows: list[int]
+    theta: Tensor
+    state: State
+    steps: np.ndarray[Any, np.dtype[np.int64]]
+    best_theta: Tensor
+    last_theta: Tensor
+    courses: list[Course]
+    epoch: int = 0
+    losses: list[Tensor] = field(default_factory=list)
+
+    @classmethod
+    def build(cls, members: Sequence[Member], device: torch.device) -> Population:
+        """Draw initial weights and stack members of one structure.
+
+        Args:
+            members: At least one; of equal fingerprints.
+            device: Where the population trains.
+
+        Raises:
+            ValueError: If the members' structures differ.
+        """
+        if len({member.recipe.fingerprint() for member in members}) != 1:
+            raise ValueError("members of different structure cannot be stacked")
+        rows = with_twin(range(len(members)))
+        initial = initial_theta(members).to(device)
+        theta = initial[rows]
+        return cls(
+            members=tuple(members),
+            rows=rows,
+            theta=theta,
+            state=members[0].recipe.optimizer.init(theta),
+            steps=np.zeros(len(rows), dtype=np.int64),
+            best_theta=initial.clone(),
+            last_theta=initial.clone(),
+            courses=[Course() for _ in members],
+        )
+
+    @property
+    def recipe(self) -> Recipe:
+        """The structure that all members share (their tunables may differ)."""
+        return self.members[0].recipe
+
+    @property
+    def active(self) -> list[int]:
+        """Members that still train, each once, in the order of their rows."""
+        return [member for member in dict.fromkeys(self.rows) if self.courses[member].stop_reason is None]
+
+    @property
+    def row_members(self) -> list[Member]:
+        """The member of each row."""
+        return [self.members[number] for number in self.rows]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every member has stopped or the last epoch is done."""
+        return not self.active or self.epoch >= self.recipe.training.epochs
+
+    def keep(self, kept: Tensor, members: Sequence[int]) -> None:
+        """Copy the rows of members into ``best_theta`` or ``last_theta``."""
+        if members:
+            sources = [self.rows.index(member) for member in members]
+            kept[list(members)] = self.theta[sources]
+
+    def is_sparse(self) -> bool:
+        """Tell whether half of the rows or more could be dropped."""
+        return 0 < len(self.active) <= len(self.rows) / 2 and len(self.rows) > 2
+
+    def compact(self) -> None:
+        """Drop the rows of members that stopped, but never below two rows. Only between epochs."""
+        members = with_twin(self.active)
+        sources = [self.rows.index(member) for member in members]
+        self.theta = self.theta[sources]
+        self.state = {name: tensor[sources] for name, tensor in self.state.items()}
+        self.steps = self.steps[sources]
+        self.rows = members
+
+
+def with_twin(members: Sequence[int]) -> list[int]:
+    """Give the members of the rows: a lone one twice."""
+    return list(members) * 2 if len(members) == 1 else list(members)
+
+
+def initial_theta(members: Sequence[Member]) -> Tensor:
+    """Draw the initial weights of each member from its own stream, [M, P], on the CPU whatever the device."""
+    recipe, drawn = members[0].recipe, {}
+    with torch.random.fork_rng(devices=[]):
+        for cell in dict.fromkeys(member.cell for member in members):
+            torch.manual_seed(integer_seed("init", *cell))
+            module = recipe.model.build(recipe.spec)
+            drawn[cell] = Layout.of(module).flatten(dict(module.named_parameters()))
+    return torch.stack([drawn[member.cell] for member in members])

@@ -1,0 +1,167 @@
+"""What runs one population: everything that follows from it and the data, built again after a compaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlx.core.records import MemberEpoch
+from dlx.data.batches import Batches, Order, epoch_batches, num_steps
+from dlx.engine.evaluation import Evaluator
+from dlx.engine.feed import DeviceExamples
+from dlx.engine.objective import EmpiricalRisk
+from dlx.engine.population import Population
+from dlx.engine.rows import Rows
+
+WATCHED = ("train", "valid")
+"""The parts that are looked at while training. Test is not among them."""
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class _Epoch(NamedTuple):
+    """An epoch on the host.
+
+    Attributes:
+        losses: Objective of every step, [S, rows].
+        rates: Learning rate of every step, [S, rows], or None.
+        scores: By part and name, [rows].
+    """
+
+    losses: Floats
+    rates: Floats | None
+    scores: dict[str, dict[str, Floats]]
+
+
+class Program:
+    """Advances one population in place.
+
+    Args:
+        population: What is trained.
+        data: The examples, on its device.
+    """
+
+    def __init__(self, population: Population, data: DeviceExamples) -> None:
+        self.population = population
+        self._data = data
+        self._compile()
+
+    def _compile(self) -> None:
+        self._rows = rows = Rows(self.population.row_members, self.population.theta, self._data)
+        self._objective = EmpiricalRisk(rows)
+        self._evaluator = Evaluator(rows, WATCHED)
+        self._h, self._schedule_h = rows.tunables("optimizer"), rows.tunables("schedule")
+        self._lr: Tensor | None = getattr(self._h, "lr", None)
+        self._steps: Iterator[None] | None = None
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of an epoch, of the member with most."""
+        batch_size = self.population.recipe.training.batch_size
+        return max(num_steps(len(member.parts.train), batch_size) for member in self._rows.members)
+
+    @torch.no_grad()
+    def advance(self, seconds: float) -> bool:
+        """Take steps of the current epoch for some time, at least one; tell whether its last one is done."""
+        deadline = time.monotonic() + seconds
+        if self._steps is None:
+            self._steps = self._epoch_steps()
+        for _ in self._steps:
+            if time.monotonic() >= deadline:
+                return len(self.population.losses) == self.num_steps
+        return True
+
+    def _epoch_steps(self) -> Iterator[None]:
+        """Take the steps of the current epoch that are not done yet, one at a time."""
+        population = self.population
+        orders = [Order(member.parts.train, member.cell) for member in self._rows.members]
+        self._batches = batches = epoch_batches(orders, population.epoch + 1, population.recipe.training.batch_size)
+        self._rates = self._learning_rates(batches)
+        first = len(population.losses)
+        for step, batch in enumerate(self._rows.feed.batches(batches, first), first):
+            self._objective.batch = batch
+            if self._rates is not None:
+                self._h.lr = self._rates[step]
+            population.losses.append(self._step(batches.active[step]))
+            yield
+
+    def _learning_rates(self, batches: Batches) -> Tensor | None:
+        """Give the scheduled rate of every row at every step of the epoch, [S, rows, 1], or None if it is constant."""
+        done_before = np.cumsum(batches.active, 0) - batches.active + self.population.steps
+        steps = torch.from_numpy(done_before[..., None]).to(self.population.theta.device, torch.float64)
+        factor = self.population.recipe.schedule.factor(steps, self._schedule_h)
+        return None if factor is None or self._lr is None else (self._lr * factor).to(self.population.theta)
+
+    def _step(self, active: np.ndarray[Any, np.dtype[np.bool_]]) -> Tensor:
+        """Take one step of all rows; those without a batch left rest. Give the objective of each before it, [rows]."""
+        population = self.population
+        tensors = [population.theta, *population.state.values()]
+        before = [] if active.all() else [tensor.clone() for tensor in tensors]
+        value = population.recipe.optimizer.step(population.theta, population.state, self._h, self._objective)
+        if before:
+            # Not a product with 0 and 1: a row of NaN must not pass, and NaN * 0 is NaN.
+            mask = torch.from_numpy(active).to(value.device)
+            for tensor, old in zip(tensors, before, strict=True):
+                tensor.copy_(torch.where(mask.view(-1, *[1] * (tensor.dim() - 1)), tensor, old))
+        return value
+
+    @torch.no_grad()
+    def _fetch(self) -> _Epoch:
+        """Score all rows and take everything the epoch gave to the host in one piece."""
+        names, evaluator = self._evaluator.score_names, self._evaluator
+        blocks = [torch.stack(self.population.losses)]
+        blocks += [] if self._rates is None else [self._rates.squeeze(2)]
+        blocks += [evaluator.scores(self.population.theta, part) for part in evaluator.parts]
+        cuts = np.cumsum([len(block) for block in blocks])[:-1]
+        losses, *rest = np.split(torch.cat([block.double() for block in blocks]).cpu().numpy(), cuts)
+        rates = rest.pop(0) if self._rates is not None else None
+        return _Epoch(
+            losses,
+            rates,
+            {part: dict(zip(names, x, strict=True)) for part, x in zip(evaluator.parts, rest, strict=True)},
+        )
+
+    def finish_epoch(self) -> list[MemberEpoch]:
+        """Score all rows, decide who is best and who goes on, and drop rows when half of them have stopped."""
+        population, epoch = self.population, self._fetch()
+        members = population.active
+        records = [self._judge(member, epoch) for member in members]
+        of = list(zip(members, records, strict=True))
+        population.keep(population.best_theta, [member for member, record in of if record.is_best])
+        population.keep(population.last_theta, [member for member, record in of if record.stop_reason])
+        population.steps = population.steps + self._batches.active.sum(0)
+        population.losses = []
+        population.epoch += 1
+        self._steps = None
+        if population.is_sparse():
+            population.compact()
+            self._compile()
+        return records
+
+    def _judge(self, member: int, epoch: _Epoch) -> MemberEpoch:
+        """Take an epoch into a member's course."""
+        population, row = self.population, self.population.rows.index(member)
+        active, before = self._batches.active[:, row], int(population.steps[row])
+        scores = {part: {name: float(x[row]) for name, x in each.items()} for part, each in epoch.scores.items()}
+        rates = epoch.rates[active, row] if epoch.rates is not None else None
+        base = population.members[member].recipe.optimizer.tunables().get("lr")
+        course, number = population.courses[member], population.epoch + 1
+        course.check_finite(epoch.losses[active, row], [each["loss"] for each in scores.values()], before)
+        is_best = False
+        if course.divergence is None:
+            valid_loss = scores["valid"]["loss"] if "valid" in scores else None
+            is_best = course.observe(number, valid_loss, population.recipe.training)
+        return MemberEpoch(
+            cell=population.members[member].cell,
+            step=before + int(active.sum()),
+            lr=base if rates is None else float(rates[-1]),
+            scores={} if course.divergence else scores,
+            is_best=is_best,
+            stop_reason=course.stop_reason,
+            divergence=course.divergence,
+        )

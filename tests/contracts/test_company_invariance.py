@@ -1,0 +1,112 @@
+"""A member computes to the last bit what it would compute alone, whoever it is trained with."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from experiments import differing, make_members, train
+
+from dlx.core.definition import Activation, FirstOrder, Loss, Prior, Schedule
+from dlx.core.records import Cell
+from dlx.core.registry import registered
+
+CELLS = [Cell(seed) for seed in range(5)]
+RATES = [0.01, 0.003, 0.03, 0.02, 0.05]
+
+
+@pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def assert_invariant(cells: list[Cell] = CELLS, rates: list[float] = RATES, **experiment: Any) -> None:
+    """Train alone, together, in another order, in two populations and as a part; compare every bit."""
+    members, examples = make_members(cells, rates=rates, **experiment)
+    alone: dict[Cell, Any] = {}
+    for member in members:
+        alone |= train([member], examples)
+    assert differing(train(members, examples), alone) == []
+    assert differing(train(members[::-1], examples), alone) == []
+    assert differing(train(members, examples, sizes=[2, len(members) - 2]), alone) == []
+    assert differing(train(members[1:4], examples), alone) == []
+
+
+@pytest.mark.parametrize("width", [1, 7, 17, 33, 128])
+@pytest.mark.parametrize("batch_size", [10, 37])
+def test_odd_shapes(width: int, batch_size: int, threads: int) -> None:
+    assert_invariant(hidden=(width,), training={"batch_size": batch_size})
+
+
+@pytest.mark.parametrize("name", registered(Activation))
+def test_activation(name: str) -> None:
+    assert_invariant(activation=name, hidden=(17, 7), training={"batch_size": 37})
+
+
+@pytest.mark.parametrize("name", [name for name, cls in registered(FirstOrder).items() if cls.exact])
+@pytest.mark.parametrize("schedule", registered(Schedule))
+def test_rule_under_schedule(name: str, schedule: str) -> None:
+    assert_invariant(optimizer=name, schedule={"name": schedule}, hidden=(17,))
+
+
+@pytest.mark.parametrize("name", registered(Loss))
+@pytest.mark.parametrize("num_features", [2, 3, 64])
+def test_loss(name: str, num_features: int, threads: int) -> None:
+    targets = {"binary_cross_entropy": 2, "mse": 1}.get(name, 3)
+    for model in ("linear", "mlp"):
+        assert_invariant(loss=name, model=model, num_targets=targets, num_features=num_features, hidden=(33,))
+
+
+@pytest.mark.parametrize("name", registered(Prior))
+def test_prior(name: str) -> None:
+    assert_invariant(prior={"name": name}, hidden=(17,))
+
+
+def test_ragged_folds() -> None:
+    cells = [Cell(0, 0, fold) for fold in range(4)]
+    members: list[Any] = []
+    for cell in cells:
+        split = {"folds": 4, "fold": cell.fold, "valid": 0.13}
+        one, examples = make_members([cell], split=split, training={"batch_size": 9}, rates=[0.01])
+        members += one
+    assert len({len(member.parts.train) for member in members}) > 1, "the folds must be ragged"
+    alone: dict[Cell, Any] = {}
+    for member in members:
+        alone |= train([member], examples)
+    assert differing(train(members, examples), alone) == []
+    assert differing(train(members[::-1], examples), alone) == []
+
+
+def test_compaction_after_early_stops_and_divergence() -> None:
+    cells = [Cell(seed) for seed in range(8)]
+    rates = [1e8, 1e8, 1e8, 0.5, 0.4, 0.3, 0.001, 0.0001]
+    training = {"epochs": 30, "early_stopping": {"patience": 2}}
+    for optimizer in ("sgd", "adam"):
+        members, examples = make_members(
+            cells, rates=rates, optimizer=optimizer, loss="mse", num_targets=1, hidden=(17,), training=training
+        )
+        alone: dict[Cell, Any] = {}
+        for member in members:
+            alone |= train([member], examples)
+        together = train(members, examples)
+        assert differing(together, alone) == []
+        stops = {epochs[-1].stop_reason for _, _, epochs in together.values()}
+        assert stops >= {"patience"}
+        assert len({len(epochs) for _, _, epochs in together.values()}) > 2, "they must stop at different times"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("width", "batch_size", "num_features"), list(itertools.product([3, 9, 31, 64, 100], [7, 16, 50], [1, 3, 13, 64]))
+)
+def test_more_shapes(width: int, batch_size: int, num_features: int) -> None:
+    for optimizer in registered(FirstOrder):
+        assert_invariant(
+            optimizer=optimizer, hidden=(width,), num_features=num_features, training={"batch_size": batch_size}
+        )

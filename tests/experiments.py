@@ -1,0 +1,101 @@
+"""Small experiments for the engine: members of any definitions on data made from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from dlx.core.definition import Activation, Dataset, Loss, Metric, Model, Optimizer, Prior, Schedule
+from dlx.core.records import Cell
+from dlx.core.registry import registered
+from dlx.core.settings import Split, Training
+from dlx.core.types import Examples, Spec
+from dlx.datasets.two_moons import TwoMoons
+from dlx.engine.feed import DeviceExamples
+from dlx.engine.fit import fit
+from dlx.engine.population import Member, Population, Recipe, build_members
+
+
+def make_examples(task: str, num_examples: int = 90, num_features: int = 5, num_targets: int = 3) -> Examples:
+    """Make examples that a small model can learn, on an odd scale."""
+    rng = np.random.default_rng(0)
+    inputs = 3 + 2 * rng.normal(size=(num_examples, num_features))
+    signal = (inputs - 3) @ rng.normal(size=(num_features, num_targets)) + rng.normal(size=(num_examples, num_targets))
+    names = tuple(f"t{number}" for number in range(num_targets))
+    features = tuple(f"f{number}" for number in range(num_features))
+    targets = signal.argmax(1) if task == "classification" else 10 + 4 * signal
+    return Examples(inputs, targets, task, features, names)  # type: ignore[arg-type]
+
+
+def make_members(
+    cells: Iterable[Cell],
+    *,
+    model: str = "mlp",
+    loss: str = "cross_entropy",
+    optimizer: str = "adam",
+    rates: Iterable[float] | None = None,
+    activation: str = "relu",
+    hidden: tuple[int, ...] = (7,),
+    prior: dict[str, Any] | None = None,
+    schedule: dict[str, Any] | None = None,
+    split: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
+    num_features: int = 5,
+    num_targets: int = 3,
+    dtype: str = "float32",
+) -> tuple[list[Member], Examples]:
+    """Build one member per cell; ``rates`` gives each a learning rate of its own."""
+    cells = list(cells)
+    chosen = registered(Loss)[loss]()
+    examples = make_examples(chosen.task, num_features=num_features, num_targets=num_targets)
+    layers = {"hidden": hidden, "activation": registered(Activation)[activation]()} if model == "mlp" else {}
+    dataset: Dataset = TwoMoons(split=Split(**(split or {})))
+    metrics = [cls() for cls in registered(Metric).values() if chosen.task in cls.tasks]
+    settings = {"epochs": 3, "batch_size": 10, "early_stopping": None, **(training or {})}
+    members = []
+    for cell, rate in zip(cells, rates or [None] * len(cells), strict=True):
+        recipe = Recipe(
+            model=registered(Model)[model](**layers),
+            loss=chosen,
+            prior=registered(Prior)[prior["name"]](**prior) if prior else None,
+            optimizer=registered(Optimizer)[optimizer](**({} if rate is None else {"lr": rate})),
+            schedule=registered(Schedule)[(schedule or {}).get("name", "constant")](**(schedule or {})),
+            metrics=tuple(metrics),
+            training=Training(**settings),
+            spec=Spec((num_features,), chosen.num_outputs(num_targets), getattr(torch, dtype)),
+        )
+        members += build_members(recipe, dataset, examples, [cell])
+    return members, examples
+
+
+def train(members: Sequence[Member], examples: Examples, sizes: Sequence[int] | None = None) -> dict[Cell, Any]:
+    """Train members in populations of the given sizes; give for each its last and best weights and its epochs."""
+    data = DeviceExamples.load(examples, torch.device("cpu"), members[0].recipe.spec.dtype)
+    cuts = np.cumsum(sizes or [len(members)])[:-1]
+    chunks = [list(chunk) for chunk in np.split(np.array(members, dtype=object), cuts)]
+    populations = [Population.build(chunk, torch.device("cpu")) for chunk in chunks]
+    epochs: dict[Cell, list[Any]] = {member.cell: [] for member in members}
+    for record in fit(populations, data):
+        for each in getattr(record, "members", ()):
+            epochs[each.cell].append(each)
+    return {
+        member.cell: (population.last_theta[row], population.best_theta[row], epochs[member.cell])
+        for population in populations
+        for row, member in enumerate(population.members)
+    }
+
+
+def differing(some: dict[Cell, Any], reference: dict[Cell, Any]) -> list[Cell]:
+    """Name the members whose weights or scores differ in any bit from the reference."""
+    return [
+        cell
+        for cell, (last, best, epochs) in some.items()
+        if not (
+            torch.equal(last.nan_to_num(), reference[cell][0].nan_to_num())
+            and torch.equal(best, reference[cell][1])
+            and epochs == reference[cell][2]
+        )
+    ]
