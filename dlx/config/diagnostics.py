@@ -121,7 +121,7 @@ def _block(position: Position | None, fault: Fault, source: Source) -> str:
     indent = position.column - 1 - start
     carets = "^" * max(1, min(position.length, MAX_LINE - indent))
     return "\n".join(
-        [f"{head}: {fault.message}", f"{gutter:>5} | {shown}", f"      | {' ' * indent}{carets}", *hint]
+        [f"{head}: {fault.message}", f"{gutter:>5} | {shown}".rstrip(), f"      | {' ' * indent}{carets}", *hint]
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,10 +15,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from dlx.config.diagnostics import Fault, KeyPath, render
 from dlx.config.explain import CONFLICT, explain, problems
-from dlx.config.keys import value_at
+from dlx.config.keys import members, value_at
 from dlx.config.overrides import apply_overrides
 from dlx.config.source import FLOAT, LEADING_ZERO, NOT_FINITE, Source, read_source
-from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
+from dlx.core.definition import Dataset, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.errors import ConfigError
 from dlx.core.registry import Registered, registered
 from dlx.core.settings import Settings, Training
@@ -28,13 +29,13 @@ Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1)]
 DEFAULT_METRICS = {"classification": "accuracy", "regression": "r2"}
 
 
-def _default(family: type[Definition], name: str) -> Callable[[], Definition]:
-    """Build a default that imports its family only when a config needs it."""
-    return lambda: registered(family)[name]()
+def _build(family: type[Any], name: str) -> Any:
+    """Build a definition with its defaults; its family is imported only here."""
+    return registered(family)[name]()
 
 
 def _default_metrics(validated: dict[str, Any]) -> tuple[Metric, ...]:
-    return (registered(Metric)[DEFAULT_METRICS[validated["loss"].task]](),)
+    return (_build(Metric, DEFAULT_METRICS[validated["loss"].task]),)
 
 
 class Experiment(Settings):
@@ -54,11 +55,11 @@ class Experiment(Settings):
     prior: Annotated[Prior, Registered()] | None = None
     """Prior on the weights, which makes the result a maximum a posteriori; null is maximum likelihood."""
     optimizer: Annotated[Optimizer, Registered()] = Field(
-        default_factory=_default(Optimizer, "adam"), json_schema_extra={"default": "adam"}
+        default_factory=partial(_build, Optimizer, "adam"), json_schema_extra={"default": "adam"}
     )
     """The update rule and its learning rate."""
     schedule: Annotated[Schedule, Registered()] = Field(
-        default_factory=_default(Schedule, "constant"), json_schema_extra={"default": "constant"}
+        default_factory=partial(_build, Schedule, "constant"), json_schema_extra={"default": "constant"}
     )
     """What the learning rate is multiplied with, step by step."""
     metrics: Annotated[tuple[Annotated[Metric, Registered()], ...], Field(strict=False)] = Field(
@@ -201,7 +202,9 @@ def _split_conflicts(experiment: Experiment) -> Iterator[Fault]:
         test = 0.2 if split.test is None else split.test
         if split.valid + test >= 1:
             message = f"the fractions for validation and test, {split.valid:g} + {test:g}, leave nothing for training"
-            yield Fault((*at, "valid"), message, "their sum must be less than 1")
+            yield Fault(
+                (*at, "test" if "test" in split.model_fields_set else "valid"), message, "their sum must be less than 1"
+            )
         if split.fold:
             yield Fault((*at, "fold"), "a `fold` without `folds`", "set data.split.folds")
     else:
@@ -214,7 +217,8 @@ def _split_conflicts(experiment: Experiment) -> Iterator[Fault]:
     if split.valid == 0 and experiment.training.early_stopping is not None:
         message = "early stopping needs a validation part, but data.split.valid is 0"
         hint = "set training.early_stopping=null or data.split.valid>0"
-        yield Fault(("training", "early_stopping"), message, hint)
+        is_given = "early_stopping" in experiment.training.model_fields_set
+        yield Fault(("training", "early_stopping") if is_given else (*at, "valid"), message, hint)
 
 
 def _metric_conflicts(experiment: Experiment) -> Iterator[Fault]:
@@ -225,5 +229,6 @@ def _metric_conflicts(experiment: Experiment) -> Iterator[Fault]:
             yield Fault(("metrics", i), f"the metric `{metric.name}` is given twice")
         if task not in metric.tasks:
             message = f"`{metric.name}` is a metric for {metric.tasks[0]}, but `{experiment.loss.name}` is for {task}"
-            fitting = ", ".join(name for name, other in registered(Metric).items() if task in other.tasks)
+            known: dict[str, Any] = members(Metric)
+            fitting = ", ".join(name for name, other in known.items() if task in other.tasks)
             yield Fault(("metrics", i), message, f"for {task}: {fitting}")

@@ -6,11 +6,11 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, list_all_errors
+from pydantic_core import ErrorDetails
+from pydantic_core.core_schema import ErrorType
 
 from dlx.config.diagnostics import Fault, KeyPath, describe, dotted
 from dlx.config.keys import Section, child, chosen, home_of, is_family, keys_of, members, section_at, value_at
@@ -46,6 +46,7 @@ LENGTHS = {
     "string_too_long": ("at most", "character", "max_length"),
 }
 PLURALS = {"entry": "entries", "character": "characters"}
+PYDANTIC_KINDS = frozenset(get_args(ErrorType))
 CONFLICT = "conflict"
 """Type of the errors that the schema raises for keys that contradict each other."""
 
@@ -129,15 +130,10 @@ def _fault(problem: Problem, source: Source, root: Section) -> Fault:
     kind = problem.error["type"]
     if kind in TRANSLATORS:
         return TRANSLATORS[kind](problem, source, root)
-    if kind not in _pydantic_kinds():
+    if kind not in PYDANTIC_KINDS:
         return Fault(problem.path, problem.error["msg"], problem.error.get("ctx", {}).get("hint"))
     message = f"`{dotted(problem.path)}` cannot be {_found(problem, source)}"
     return Fault(problem.path, message, _description(problem.path, source, root))
-
-
-@cache
-def _pydantic_kinds() -> frozenset[str]:
-    return frozenset(error["type"] for error in list_all_errors())
 
 
 def _unknown_key(problem: Problem, source: Source, root: Section) -> Fault:
@@ -171,6 +167,8 @@ def _not_of_type(problem: Problem, wanted: str, source: Source) -> Fault:
 
 def _type_hint(value: Any, wanted: str) -> str | None:
     """Name the trap of YAML that somebody seems to have met."""
+    if wanted == EXPECTED["list_type"] and value is not None and not isinstance(value, dict):
+        return f"write `[{value}]`"
     if not isinstance(value, str):
         return None
     if value.lower() in ("none", "null"):
@@ -235,7 +233,7 @@ def _description(path: KeyPath, source: Source, root: Section) -> str | None:
     """Give the docstring of the field at a path."""
     reader = chosen(section_at(root, path[:-1], source.tree), value_at(source.tree, path[:-1]))
     field = reader.model_fields.get(str(path[-1])) if reader and path else None
-    return field.description if field else None
+    return " ".join(field.description.split()) if field and field.description else None
 
 
 TRANSLATORS: dict[str, Callable[[Problem, Source, Section], Fault]] = {

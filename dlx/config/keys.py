@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, TypeGuard, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from dlx.config.diagnostics import KeyPath, dotted
 from dlx.core.definition import Definition
@@ -55,6 +56,14 @@ def chosen(section: Section | None, value: Any) -> Section | None:
     return registered(section).get(name) if isinstance(name, str) else None
 
 
+def default_name(field: FieldInfo) -> str | None:
+    """Give the name of the definition that a field holds where the config says nothing."""
+    if field.default_factory_takes_validated_data:
+        return None
+    default = field.get_default(call_default_factory=True)
+    return default.name if isinstance(default, Definition) else None
+
+
 def section_at(root: Section, path: KeyPath, tree: Any) -> Section | None:
     """Find the section or family that the schema declares at a path.
 
@@ -77,7 +86,7 @@ def section_at(root: Section, path: KeyPath, tree: Any) -> Section | None:
 
 
 def keys_of(section: Section) -> list[str]:
-    """Name the keys of a section in the order of their declaration; ``name``, which chooses a definition, is not one."""
+    """Name the keys of a section in their order, less the ``name`` that chooses a definition."""
     return [key for key in section.model_fields if key != "name" or not issubclass(section, Definition)]
 
 
@@ -110,7 +119,8 @@ def _chosen_sections(section: Section, path: KeyPath, tree: Any) -> Iterator[tup
     yield path, reader
     for key, field in reader.model_fields.items():
         if (inner := declared(field.annotation)) is not None:
-            yield from _chosen_sections(inner, (*path, key), child(tree, key))
+            value = child(tree, key)
+            yield from _chosen_sections(inner, (*path, key), default_name(field) if value is None else value)
 
 
 def _families(section: Section, path: KeyPath, tree: Any) -> Iterator[tuple[KeyPath, Section]]:

@@ -8,16 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from dlx.config.diagnostics import Fault, KeyPath, Position, describe, dotted
-from dlx.config.keys import Section, child, chosen, is_family, section_at, value_at
+from dlx.config.keys import Section, child, chosen, default_name, is_family, section_at
 from dlx.config.source import MAX_DEPTH, Document, Place, Source, read_yaml
-from dlx.core.definition import Definition
 
 
 def apply_overrides(source: Source, overrides: Sequence[str], root: Section) -> Source:
     """Apply overrides to a config, from first to last.
 
-    A VALUE is YAML; a mapping replaces its section. Where the file only names a definition, or says nothing of it, a key
-    of it is added to the named one or to the default. Whether a key exists is for the schema to say.
+    A VALUE is YAML; a mapping replaces its section. Where the file only names a definition, or says nothing of it, a
+    key of it is added to the named one or to the default. Whether a key exists is for the schema to say.
 
     Args:
         source: The config; it stays as it is.
@@ -87,7 +86,9 @@ def _entry_key(tree: Any, part: str, path: KeyPath, position: Position) -> str |
         return int(part)
     entries = f"its entries are 0 to {len(tree) - 1}" if tree else "it has no entries"
     message = f"`{dotted(path)}` is a list and has no entry `{part}`"
-    raise _FaultyOverrideError(Fault((*path, part), message, f"{entries}; to change their number, give all", at=position))
+    raise _FaultyOverrideError(
+        Fault((*path, part), message, f"{entries}; to change their number, give all", at=position)
+    )
 
 
 def _opened(source: Source, parent: Any, path: KeyPath, position: Position, root: Section) -> Any:
@@ -97,7 +98,9 @@ def _opened(source: Source, parent: Any, path: KeyPath, position: Position, root
         return value
     is_definition = is_family(section_at(root, path, source.tree))
     if value is None:
-        default = _default_name(root, path, source.tree) if is_definition else None
+        section = chosen(section_at(root, path[:-1], source.tree), parent)
+        field = section.model_fields.get(str(path[-1])) if section else None
+        default = default_name(field) if field else None
         parent[path[-1]] = {} if default is None else {"name": default}
         source.places[path] = Place(position, position)
     elif isinstance(value, str) and is_definition:
@@ -107,14 +110,6 @@ def _opened(source: Source, parent: Any, path: KeyPath, position: Position, root
         message = f"`{dotted(path)}` is {describe(value, source.places[path].text)}, which has no keys"
         raise _FaultyOverrideError(Fault(path, message, at=position))
     return parent[path[-1]]
-
-
-def _default_name(root: Section, path: KeyPath, tree: Any) -> str | None:
-    """Give the name of the definition that the schema puts where the config says nothing."""
-    section = chosen(section_at(root, path[:-1], tree), value_at(tree, path[:-1]))
-    field = section.model_fields.get(str(path[-1])) if section else None
-    default = field.get_default(call_default_factory=True) if field else None
-    return default.name if isinstance(default, Definition) else None
 
 
 def _move_places(source: Source, document: Document, path: KeyPath, key: Position) -> None:

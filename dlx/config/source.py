@@ -7,9 +7,10 @@ readers could understand in two ways is an error: a duplicate key, a leading zer
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from dlx.core.registry import nearest
 
 Scalar = str | int | float | bool | None
 
+WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 MAX_DEPTH = 32
 MAX_BYTES = 2**18
 INTEGER = re.compile(r"[-+]?[0-9]+")
@@ -86,23 +88,26 @@ def resolve(text: str) -> tuple[Scalar, str | None]:
     Returns:
         The value, and a sentence or None.
     """
-    if text in ("", "~", "null"):
-        return None, None
-    if text in ("true", "false"):
-        return text == "true", None
+    if text in WORDS:
+        return WORDS[text], None
     if NOT_FINITE.fullmatch(text):
         return text, f"`{text}` is not a finite number"
     if not FLOAT.fullmatch(text):
         return text, None
     if LEADING_ZERO.match(text):
         return text, f"a number must not begin with a zero, as `{text}` does"
-    if not INTEGER.fullmatch(text):
-        value = float(text)
-        return (text, f"`{text}` is too large for a number") if abs(value) == float("inf") else (value, None)
+    return _whole(text) if INTEGER.fullmatch(text) else _decimal(text)
+
+
+def _whole(text: str) -> tuple[Scalar, str | None]:
     # The length first: Python refuses to convert thousands of digits.
-    if len(text) > 20 or abs(int(text)) >= 2**63:
-        return text, "a whole number must fit into 64 bits"
-    return int(text), None
+    fits = len(text) <= 20 and abs(int(text)) < 2**63
+    return (int(text), None) if fits else (text, "a whole number must fit into 64 bits")
+
+
+def _decimal(text: str) -> tuple[Scalar, str | None]:
+    value = float(text)
+    return (value, None) if math.isfinite(value) else (text, f"`{text}` is too large for a number")
 
 
 def read_yaml(text: str, locate: Callable[[int, int], Position]) -> Document:
@@ -116,20 +121,18 @@ def read_yaml(text: str, locate: Callable[[int, int], Position]) -> Document:
         The document with its faults; it is not ``complete`` if reading had to stop.
     """
     reader = _Reader(locate)
-    loader: yaml.SafeLoader | None = None
     try:
-        loader = yaml.SafeLoader(text)
-        reader.document.tree = reader.read(loader)
+        reader.document.tree = reader.read(text)
     except _StopReadingError:
         reader.document.complete = False
     except yaml.reader.ReaderError as error:
         reader.stop_at(error.position, "a character that must not be in a text file")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        reader.stop_at(mark.index if mark else 0, f"not valid YAML: {error.problem or error.context}", _context(error))
+        reader.stop_at(_index(mark), f"not valid YAML: {error.problem or error.context}", _context(error))
     except (ValueError, OverflowError):
         # PyYAML on an escape beyond Unicode, or on a directive with thousands of digits.
-        reader.stop_at(loader.get_mark().index if loader else 0, "not valid YAML: a number out of range")
+        reader.stop_at(reader.index, "not valid YAML: a number out of range after this")
     return reader.document
 
 
@@ -212,11 +215,16 @@ class _StopReadingError(Exception):
     """Reading cannot go on; the fault is noted."""
 
 
+def _index(mark: Any) -> int:
+    return mark.index if mark else 0
+
+
 class _Reader:
-    """Builds a document from PyYAML's events."""
+    """Builds a document from PyYAML's events; ``index`` is how far it came."""
 
     def __init__(self, locate: Callable[[int, int], Position]) -> None:
         self.document = Document()
+        self.index = 0
         self._locate = locate
 
     def stop_at(self, index: int, message: str, hint: str | None = None) -> None:
@@ -224,9 +232,9 @@ class _Reader:
         self.document.faults.append(Fault((), message, hint, at=self._locate(index, index + 1)))
         self.document.complete = False
 
-    def read(self, loader: yaml.SafeLoader) -> Any:
+    def read(self, text: str) -> Any:
         """Read the only document; None if there is none."""
-        self._next: Callable[[], yaml.Event] = loader.get_event
+        self._events: Iterator[yaml.Event] = yaml.parse(text, yaml.SafeLoader)
         self._next()
         if isinstance(self._next(), yaml.StreamEndEvent):
             return None
@@ -234,11 +242,19 @@ class _Reader:
         self._next()
         after = self._next()
         if not isinstance(after, yaml.StreamEndEvent):
-            self.stop_at(after.start_mark.index, "a second YAML document; a config is one document")
+            self.stop_at(_index(after.start_mark), "a second YAML document; a config is one document")
         return tree
 
+    def _next(self) -> yaml.Event:
+        event = next(self._events)
+        self.index = _index(event.end_mark)
+        return event
+
+    def _span(self, first: yaml.Event, last: yaml.Event) -> Position:
+        return self._locate(_index(first.start_mark), _index(last.end_mark))
+
     def _note(self, event: yaml.Event, path: KeyPath, message: str, hint: str | None = None) -> None:
-        at = self._locate(event.start_mark.index, event.end_mark.index)
+        at = self._span(event, event)
         self.document.faults.append(Fault(path, message, hint, at=at))
 
     def _node(self, event: yaml.Event, path: KeyPath, key: Position | None) -> Any:
@@ -246,8 +262,7 @@ class _Reader:
             self._note(event, path, f"nested more than {MAX_DEPTH} levels deep")
             raise _StopReadingError
         value, last, text = self._value(event, path)
-        span = self._locate(event.start_mark.index, last.end_mark.index)
-        self.document.places[path] = Place(key, span, text)
+        self.document.places[path] = Place(key, self._span(event, last), text)
         return value
 
     def _value(self, event: yaml.Event, path: KeyPath) -> tuple[Any, yaml.Event, str | None]:
@@ -290,9 +305,7 @@ class _Reader:
                 first = self.document.places[*path, key].key
                 line = f"it is in line {first.line} already" if first and not first.in_override else None
                 self._note(event, (*path, key), f"the key `{key}` is given twice", line)
-            at = self._locate(event.start_mark.index, event.end_mark.index)
-            value = self._node(self._next(), (*path, key), at)
-            entries[key] = value
+            entries[key] = self._node(self._next(), (*path, key), self._span(event, event))
         return entries, event, None
 
     def _key(self, event: yaml.Event, path: KeyPath) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 StopReason = Literal["max_epochs", "patience", "diverged"]
 Scores = dict[str, float]
@@ -77,4 +78,35 @@ class Progress:
     num_steps: int
 
 
-Record = EpochDone | Progress
+@dataclass(frozen=True)
+class Started:
+    """A command has its run directory and begins.
+
+    Attributes:
+        run_dir: Where everything goes.
+        command: ``train``.
+        facts: What a person wants to see first, by name: data, model, parameters, device ...
+        num_members: Members that train together.
+        epochs: Epochs at most.
+        epochs_done: Epochs done before, when a run is resumed.
+        metric: The metric shown while training, or None for the loss alone.
+    """
+
+    run_dir: Path
+    command: str
+    facts: dict[str, str]
+    num_members: int
+    epochs: int
+    epochs_done: int
+    metric: str | None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command is done; ``result`` is what result.json holds."""
+
+    run_dir: Path
+    result: dict[str, Any]
+
+
+Record = Started | EpochDone | Progress | Finished

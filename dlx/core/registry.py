@@ -74,6 +74,8 @@ class Registered:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         classes = registered(schema["metadata"]["family"])
         members = [handler(cls.__pydantic_core_schema__) for cls in classes.values()]
+        for member in members:
+            handler.resolve_ref_schema(member)["required"] = ["name"]
         return {"anyOf": [{"enum": list(classes)}, *members]}
 
 

@@ -11,6 +11,7 @@ and every epoch, so that between two records all of them stand still and can be 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,8 +19,26 @@ import torch
 
 from dlx.core.records import EpochDone, Progress, Record
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.population import Population
+from dlx.engine.population import Member, Population
 from dlx.engine.program import Program
+
+CHUNK_MEMBERS = 8
+"""Members of a chunk at least: smaller ones cost more in dispatch than a second core gives."""
+
+
+def chunk(members: Sequence[Member], workers: int) -> list[list[Member]]:
+    """Cut members into chunks that train side by side; which ones does not change what any member computes.
+
+    Args:
+        members: In the order of their records.
+        workers: Chunks that can advance at once.
+
+    Returns:
+        Chunks of nearly equal size.
+    """
+    count = max(1, min(workers, len(members) // CHUNK_MEMBERS))
+    bounds = [len(members) * number // count for number in range(count + 1)]
+    return [list(members[start:end]) for start, end in itertools.pairwise(bounds)]
 
 
 def fit(populations: Sequence[Population], data: DeviceExamples, pause: float = 0.2) -> Iterator[Record]:
@@ -41,7 +60,8 @@ def fit(populations: Sequence[Population], data: DeviceExamples, pause: float = 
         run = map if len(programs) == 1 else pool.map
         while programs := [program for program in programs if not program.population.is_finished]:
             epoch = programs[0].population.epoch + 1
-            while not all(run(lambda program: program.advance(pause), programs)):
+            # A list, so that all programs have come to a stop: all() alone would go on at the first that is not done.
+            while not all(list(run(lambda program: program.advance(pause), programs))):
                 step = min(len(program.population.losses) for program in programs)
                 yield Progress(epoch, step, programs[0].num_steps)
             members = [record for records in run(Program.finish_epoch, programs) for record in records]

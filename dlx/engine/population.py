@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -163,6 +164,61 @@ class Population:
             best_theta=initial.clone(),
             last_theta=initial.clone(),
             courses=[Course() for _ in members],
+        )
+
+    def save(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Give all that a restart needs beside the members: named tensors, and the rest as JSON."""
+        tensors = {"theta": self.theta, "best_theta": self.best_theta, "last_theta": self.last_theta}
+        tensors |= {f"state.{name}": tensor for name, tensor in self.state.items()}
+        tensors |= {"losses": torch.stack(self.losses)} if self.losses else {}
+        rest = {
+            "cells": [list(member.cell) for member in self.members],
+            "rows": self.rows,
+            "steps": self.steps.tolist(),
+            "courses": [dataclasses.asdict(course) for course in self.courses],
+            "epoch": self.epoch,
+        }
+        return tensors, rest
+
+    @classmethod
+    def restore(
+        cls, members: Sequence[Member], tensors: Mapping[str, Tensor], rest: Mapping[str, Any], device: torch.device
+    ) -> Population:
+        """Build a population that goes on where ``save`` was called.
+
+        Args:
+            members: The same members in the same order. Those that stopped at an earlier last epoch go on if there are
+                more epochs now.
+            tensors: What ``save`` gave.
+            rest: What ``save`` gave.
+            device: Where the population trains.
+
+        Raises:
+            ValueError: If the saved state is not that of these members.
+        """
+        theta = tensors["theta"].to(device)
+        num_parameters = Layout.of(members[0].recipe.model.build(members[0].recipe.spec)).num_parameters
+        if rest["cells"] != [list(member.cell) for member in members] or theta.shape[1] != num_parameters:
+            raise ValueError("the saved state belongs to other members")
+        courses = [Course.restore(course) for course in rest["courses"]]
+        for course in courses:
+            if course.stop_reason == "max_epochs" and rest["epoch"] < members[0].recipe.training.epochs:
+                course.stop_reason = None
+        return cls(
+            members=tuple(members),
+            rows=list(rest["rows"]),
+            theta=theta,
+            state={
+                name.removeprefix("state."): tensor.to(device)
+                for name, tensor in tensors.items()
+                if name.startswith("state.")
+            },
+            steps=np.array(rest["steps"], dtype=np.int64),
+            best_theta=tensors["best_theta"].to(device),
+            last_theta=tensors["last_theta"].to(device),
+            courses=courses,
+            epoch=rest["epoch"],
+            losses=list(tensors["losses"].to(device)) if "losses" in tensors else [],
         )
 
     @property

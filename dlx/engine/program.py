@@ -152,13 +152,14 @@ class Program:
         base = population.members[member].recipe.optimizer.tunables().get("lr")
         course, number = population.courses[member], population.epoch + 1
         course.check_finite(epoch.losses[active, row], [each["loss"] for each in scores.values()], before)
+        course.last_epoch, course.num_steps = number, before + int(active.sum())
         is_best = False
         if course.divergence is None:
             valid_loss = scores["valid"]["loss"] if "valid" in scores else None
             is_best = course.observe(number, valid_loss, population.recipe.training)
         return MemberEpoch(
             cell=population.members[member].cell,
-            step=before + int(active.sum()),
+            step=course.num_steps,
             lr=base if rates is None else float(rates[-1]),
             scores={} if course.divergence else scores,
             is_best=is_best,

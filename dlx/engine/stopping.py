@@ -23,6 +23,8 @@ class Course:
         best_epoch: Epoch of it; without validation data, the last epoch; 0 before the first.
         waited: Epochs since the last improvement by more than ``min_delta``.
         waited_from: The loss that the next improvement must undercut.
+        last_epoch: Epochs done.
+        num_steps: Steps done.
         stop_reason: Why the member stopped, or None while it trains.
         last_loss: Objective of the last step that was finite, or None before the first.
         divergence: When its loss stopped being finite, if it did.
@@ -32,9 +34,17 @@ class Course:
     best_epoch: int = 0
     waited: int = 0
     waited_from: float = float("inf")
+    last_epoch: int = 0
+    num_steps: int = 0
     stop_reason: StopReason | None = None
     last_loss: float | None = None
     divergence: Divergence | None = None
+
+    @classmethod
+    def restore(cls, saved: dict[str, Any]) -> Course:
+        """Build a course from what ``dataclasses.asdict`` gave."""
+        divergence = saved["divergence"]
+        return cls(**{**saved, "divergence": Divergence(**divergence) if divergence else None})
 
     def check_finite(self, losses: Floats, scores: Sequence[float], steps_before: int) -> None:
         """Look for the first step of an epoch whose loss is not finite; it stops the member.

@@ -1,0 +1,114 @@
+"""The command line: argv in, exit code out. The one place where errors are caught."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dlx.core.errors import DlxError
+
+app = typer.Typer(
+    name="dlx",
+    help="Run deep-learning experiments from one YAML file.",
+    epilog="Exit codes: 0 done, 1 internal error, 2 usage or config, 3 data or run directory, 4 diverged, "
+    "5 some seeds diverged, 130/143 interrupted (go on with dlx resume).",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, as in optimizer.lr=0.01 seeds=5.")
+]
+Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.", show_default=False)]
+RunsDir = Annotated[Path, typer.Option(help="Folder that the run directory is made in.")]
+Name = Annotated[str | None, typer.Option(help="Name of the experiment in the run directory's name.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print result.json on stdout and nothing else there.")]
+
+
+@app.command()
+def train(
+    config: Config,
+    overrides: Overrides = None,
+    device: Device = None,
+    runs_dir: RunsDir = Path("runs"),
+    name: Name = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Train a model, or one for each seed at once, and leave a run directory."""
+    from dlx.commands.train import train as command
+
+    flags = {"device": device, "name": name}
+    given = [f"{key}={value}" for key, value in flags.items() if value is not None]
+    _show(command(config, [*(overrides or []), *given], runs_dir), quiet, json)
+
+
+@app.command()
+def resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="training.epochs=N, more than before.")
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Go on with a run that was interrupted or killed, or extend one that is done."""
+    from dlx.commands.resume import resume as command
+
+    _show(command(run, overrides or []), quiet, json)
+
+
+@app.command()
+def config(config: Config, overrides: Overrides = None) -> None:
+    """Print the config with every default and override filled in."""
+    from dlx.config.experiment import load_experiment, resolved_yaml
+
+    sys.stdout.write(resolved_yaml(load_experiment(config, overrides or []).experiment))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a config, for editors that complete and check YAML."""
+    from json import dumps
+
+    from dlx.config.experiment import json_schema
+
+    sys.stdout.write(dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if show_version:
+        sys.stdout.write(f"dlx {version('dlx')}\n")
+        raise typer.Exit
+
+
+def _show(records: Iterator[Any], quiet: bool, json_output: bool) -> None:
+    from dlx.cli.render import show
+
+    show(records, quiet=quiet, json_output=json_output)
+
+
+def main() -> None:
+    """Run the command line and exit with the code of ``core/errors.py``."""
+    # Until a run listens to signals there is nothing to save: Ctrl-C ends the process, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        app()
+    except DlxError as error:
+        from dlx.cli.render import render_error
+
+        render_error(error)
+        sys.exit(error.exit_code)

@@ -1,0 +1,121 @@
+"""What a training comes to: the values of metrics.jsonl, result.json and preprocessing.json."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from dlx.config.experiment import Experiment
+from dlx.core.records import Cell, EpochDone, MemberEpoch, Scores
+from dlx.core.types import Examples
+from dlx.data.preprocessing import Affine
+from dlx.engine.evaluation import score_members
+from dlx.engine.feed import DeviceExamples
+from dlx.engine.population import Member, Population
+from dlx.engine.stopping import Course
+
+PARTS = ("train", "valid", "test")
+
+
+def epoch_line(record: EpochDone, seconds: float) -> dict[str, Any]:
+    """Give the line of metrics.jsonl of an epoch; clock values are under ``time`` alone."""
+    members = [_without_nothing(_member_line(member)) for member in record.members]
+    return {"epoch": record.epoch, "members": members, "time": {"seconds": round(seconds, 3)}}
+
+
+def _member_line(member: MemberEpoch) -> dict[str, Any]:
+    return {
+        **member.cell._asdict(),
+        "step": member.step,
+        "lr": member.lr,
+        **member.scores,
+        "is_best": member.is_best,
+        "stop_reason": member.stop_reason,
+        "divergence": member.divergence and dataclasses.asdict(member.divergence),
+    }
+
+
+def _without_nothing(line: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if value is not None}
+
+
+def train_result(experiment: Experiment, populations: Sequence[Population], data: DeviceExamples) -> dict[str, Any]:
+    """Score best and last weights of every member, once, on train, valid and test, and summarise.
+
+    Args:
+        experiment: What was trained.
+        populations: All members, finished.
+        data: The examples.
+
+    Returns:
+        The value of result.json: no clock values, so a repeated run gives the same.
+    """
+    best: dict[Cell, dict[str, Scores]] = {}
+    last: dict[Cell, dict[str, Scores]] = {}
+    for population in populations:
+        best |= score_members(population.members, population.best_theta, data, PARTS)
+        last |= score_members(population.members, population.last_theta, data, PARTS)
+    courses = {
+        member.cell: course
+        for population in populations
+        for member, course in zip(population.members, population.courses, strict=True)
+    }
+    members = [_member_result(cell, course, best[cell], last[cell]) for cell, course in courses.items()]
+    finished = [member for member in members if "last" in member]
+    return {
+        "schema": 1,
+        "command": "train",
+        "name": experiment.name,
+        "status": "done" if len(finished) == len(members) else "partly_diverged" if finished else "diverged",
+        "loss": experiment.loss.name,
+        "metrics": [metric.name for metric in experiment.metrics],
+        "members": members,
+        "summary": {
+            "num_members": len(finished),
+            **_summary(finished),
+            "last": _summary([m["last"] for m in finished]),
+        },
+    }
+
+
+def _member_result(cell: Cell, course: Course, best: dict[str, Scores], last: dict[str, Scores]) -> dict[str, Any]:
+    common = {"seed": cell.seed, "stop_reason": course.stop_reason, "last_epoch": course.last_epoch}
+    if course.divergence is not None:
+        return {**common, **dataclasses.asdict(course.divergence)}
+    return {**common, "best_epoch": course.best_epoch, **best, "last": last}
+
+
+def _summary(members: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Give mean and standard deviation (ddof 1) over members of every score, by part."""
+    parts = [part for part in PARTS if members and part in members[0]]
+    return {part: {name: _mean_std([m[part][name] for m in members]) for name in members[0][part]} for part in parts}
+
+
+def _mean_std(values: list[float]) -> dict[str, float | None]:
+    if not all(math.isfinite(value) for value in values):
+        return {"mean": None, "std": None}
+    return {"mean": statistics.fmean(values), "std": statistics.stdev(values) if len(values) > 1 else None}
+
+
+def preprocessing(members: Sequence[Member], examples: Examples) -> dict[str, Any]:
+    """Give the value of preprocessing.json: names, and the fitted constants of each member."""
+    return {
+        "task": examples.task,
+        "features": list(examples.feature_names),
+        "targets": list(examples.target_names),
+        "members": [
+            {
+                "seed": member.cell.seed,
+                "inputs": _constants(member.input_scale),
+                "targets": member.target_scale and _constants(member.target_scale),
+            }
+            for member in members
+        ],
+    }
+
+
+def _constants(scale: Affine) -> dict[str, list[float]]:
+    return {"shift": scale.shift.tolist(), "scale": scale.scale.tolist()}

@@ -1,0 +1,63 @@
+"""``dlx resume``: goes on with a run where it was last saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dlx.commands.plan import Plan
+from dlx.commands.saving import load_state
+from dlx.commands.train import build_populations, train_populations
+from dlx.config.experiment import Experiment, load_experiment
+from dlx.core.errors import RunError, UsageError
+from dlx.core.records import Record
+from dlx.tracking.run_dir import RunDir
+
+GROWABLE = "training.epochs"
+
+
+def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
+    """Go on with an interrupted, killed or failed run, or extend one that is done.
+
+    Args:
+        path: The run directory.
+        overrides: ``training.epochs=N`` with more epochs than before; nothing else may change.
+
+    Yields:
+        As ``train`` does.
+
+    Raises:
+        UsageError: If an override would change anything else.
+        RunError: If the folder is no run, is in use, or is done and not extended.
+        CheckpointError: If the saved state is damaged or of another experiment.
+    """
+    run = RunDir.open(path)
+    with run.ending():
+        config = path / "config.resolved.yaml"
+        if not config.exists():
+            raise RunError(f"{path} was stopped before it began; train anew")
+        before = load_experiment(config).experiment
+        loaded = load_experiment(config, overrides)
+        _refuse_changes(before, loaded.experiment)
+        is_extended = loaded.experiment.training.epochs > before.training.epochs
+        if run.facts["status"] == "done" and not is_extended:
+            more = f"dlx resume {path} {GROWABLE}={2 * before.training.epochs}"
+            raise RunError(f"{path} is done: there is nothing to resume; for more epochs: {more}")
+        plan = Plan.make(loaded)
+        populations = load_state(run, plan) or build_populations(plan)
+        run.begin()
+        yield from train_populations(run, plan, populations)
+
+
+def _refuse_changes(before: Experiment, after: Experiment) -> None:
+    """Refuse everything but more epochs, with the difference shown."""
+    old, new = (each.model_dump(mode="json", exclude={"training": {"epochs"}}) for each in (before, after))
+    changed = [f"{key}: {old[key]} -> {new[key]}" for key in old if old[key] != new[key]]
+    if after.training.epochs < before.training.epochs:
+        changed.append(f"{GROWABLE}: {before.training.epochs} -> {after.training.epochs}")
+    if changed:
+        raise UsageError(
+            f"a resumed run may only have more {GROWABLE}, but this would change "
+            + "; ".join(changed)
+            + "; train anew with: dlx train config.resolved.yaml KEY=VALUE"
+        )

@@ -1,0 +1,165 @@
+"""``dlx train``: one config, one member per seed, all trained as one population."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlx.commands.clock import Clock
+from dlx.commands.interrupt import listening
+from dlx.commands.plan import Plan
+from dlx.commands.results import epoch_line, preprocessing, train_result
+from dlx.commands.saving import keep_epochs, save_state, save_weights
+from dlx.config.experiment import load_experiment, resolved_yaml
+from dlx.core.errors import DivergedError, PartlyDivergedError, RunInterruptedError
+from dlx.core.records import EpochDone, Finished, Record, Started
+from dlx.engine.device import num_workers
+from dlx.engine.fit import chunk, fit
+from dlx.engine.layout import Layout
+from dlx.engine.population import Population
+from dlx.tracking.ledger import Ledger
+from dlx.tracking.provenance import describe_environment
+from dlx.tracking.run_dir import RunDir
+
+CHECKPOINT_SECONDS = 10.0
+"""Time between saved states: what a killed process loses at most."""
+
+
+def train(config: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[Record]:
+    """Train what a config says, and leave a run directory.
+
+    Args:
+        config: The YAML file.
+        overrides: ``KEY=VALUE`` strings.
+        runs_dir: Folder of run directories.
+
+    Yields:
+        ``Started``, then progress and epochs, then ``Finished``.
+
+    Raises:
+        DlxError: Any of the tree in ``core/errors.py``; those of the user before the run directory exists.
+    """
+    loaded = load_experiment(config, overrides)
+    plan = Plan.make(loaded)
+    run = RunDir.create(runs_dir, "train", str(plan.experiment.name))
+    with run.ending():
+        run.write("config.input.yaml", loaded.source.text)
+        run.write_json("preprocessing.json", preprocessing(plan.members, plan.examples))
+        yield from train_populations(run, plan, build_populations(plan))
+
+
+def build_populations(plan: Plan) -> list[Population]:
+    """Draw initial weights, in as many populations as can advance at once."""
+    workers = num_workers(plan.device, plan.experiment.threads)
+    return [Population.build(members, plan.device) for members in chunk(plan.members, workers)]
+
+
+def train_populations(run: RunDir, plan: Plan, populations: Sequence[Population]) -> Iterator[Record]:
+    """Train populations from where they stand to the end, and write everything that a run directory holds.
+
+    Yields:
+        ``Started``, then progress and epochs, then ``Finished``.
+
+    Raises:
+        RunInterruptedError: After a signal, when the state is saved.
+        DivergedError: If every member diverged; after ``Finished``.
+        PartlyDivergedError: If some did; after ``Finished``.
+    """
+    run.write("config.resolved.yaml", resolved_yaml(plan.experiment))
+    run.write_json("environment.json", describe_environment(str(plan.device), plan.experiment.threads, Path.cwd()))
+    facts = describe(plan)
+    epochs = keep_epochs(run, populations[0].epoch)
+    clock = Clock(epochs[-1]["time"]["seconds"] if epochs else 0.0)
+    yield started(run, plan, facts, len(epochs))
+    data = plan.device_examples()
+    with listening() as interrupt, contextlib.closing(Ledger(run.path / "metrics.jsonl")) as ledger:
+        for record in fit(populations, data):
+            if isinstance(record, EpochDone):
+                epochs.append(epoch_line(record, clock.seconds()))
+                ledger.append(epochs[-1])
+            yield record
+            if interrupt.signum:
+                break
+            if clock.has_passed(CHECKPOINT_SECONDS):
+                save_state(run, plan, populations)
+        save_state(run, plan, populations)
+        save_weights(run, plan, populations)
+        if interrupt.signum and not all(population.is_finished for population in populations):
+            raise RunInterruptedError(_where(populations[0], run.path), interrupt.signum)
+        result = train_result(plan.experiment, populations, data)
+        run.write_json("result.json", result)
+        run.write_json("timing.json", clock.timing(populations, plan.device))
+        write_figures_and_report(run, facts, epochs, result)
+    run.finish("done", result["status"])
+    yield Finished(run.path, result)
+    raise_divergence(result)
+
+
+def describe(plan: Plan) -> dict[str, str]:
+    """Give what a person wants to know first about a training."""
+    experiment, examples, member = plan.experiment, plan.examples, plan.members[0]
+    shape = f"{len(examples)} examples, {examples.inputs.shape[1]} features"
+    kind = f"{len(examples.target_names)} classes" if examples.task == "classification" else "regression"
+    parts = ", ".join(f"{len(indices)} {name}" for name, indices in member.parts.named().items())
+    num_parameters = Layout.of(plan.recipe.model.build(plan.recipe.spec)).num_parameters
+    return {
+        "data": f"{experiment.data.name}: {shape}, {kind} ({parts})",
+        "model": f"{experiment.model.name}, {num_parameters:,} parameters",
+        "loss": experiment.loss.name + (f" with a {experiment.prior.name} prior" if experiment.prior else ""),
+        "optimizer": ", ".join([experiment.optimizer.name, *_spell(experiment.optimizer.tunables())]),
+        "seeds": ", ".join(str(seed) for seed in experiment.seed_list),
+        "device": f"{plan.device}, {experiment.dtype}",
+    }
+
+
+def _spell(values: dict[str, float]) -> list[str]:
+    return [f"{name} {value:g}" for name, value in values.items()]
+
+
+def started(run: RunDir, plan: Plan, facts: dict[str, str], epochs_done: int) -> Started:
+    """Build the first record."""
+    metrics = plan.experiment.metrics
+    return Started(
+        run_dir=run.path,
+        command="train",
+        facts=facts,
+        num_members=len(plan.members),
+        epochs=plan.experiment.training.epochs,
+        epochs_done=epochs_done,
+        metric=metrics[0].name if metrics else None,
+    )
+
+
+def write_figures_and_report(
+    run: RunDir, facts: dict[str, str], epochs: list[dict[str, Any]], result: dict[str, Any]
+) -> None:
+    """Draw the learning curve and write report.md."""
+    from dlx.reporting.figures import learning_curve
+    from dlx.reporting.report import write_report
+
+    (run.path / "figures").mkdir(exist_ok=True)
+    learning_curve(epochs, result, run.path / "figures" / "learning_curve.png")
+    write_report(run.path, epochs, result, facts)
+
+
+def _where(population: Population, path: Path) -> str:
+    steps = f" and {len(population.losses)} steps" if population.losses else ""
+    return f"stopped after {population.epoch} epochs{steps}, all saved; go on with: dlx resume {path}"
+
+
+def raise_divergence(result: dict[str, Any]) -> None:
+    """Raise if members diverged, naming each."""
+    diverged = [member for member in result["members"] if member["stop_reason"] == "diverged"]
+    if not diverged:
+        return
+    named = "; ".join(
+        f"seed {member['seed']}: first non-finite loss at step {member['first_nonfinite_step']}, "
+        f"last finite loss {member['last_finite_loss']}"
+        for member in diverged
+    )
+    remedy = "a lower optimizer.lr is the usual remedy"
+    if result["status"] == "diverged":
+        raise DivergedError(f"every member diverged ({named}); {remedy}")
+    raise PartlyDivergedError(f"{len(diverged)} of {len(result['members'])} members diverged ({named}); {remedy}")

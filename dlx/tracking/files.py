@@ -1,0 +1,79 @@
+"""Writing and reading files so that a crash leaves the old or the new, and every failure names its file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dlx.core.errors import RunError
+
+
+@contextlib.contextmanager
+def naming_failures(action: str, path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal into a RunError that says what failed, where, and why.
+
+    Args:
+        action: What is done, as in "write".
+        path: The file or folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        hint = {28: "; free some space or choose another --runs-dir", 13: "; choose a --runs-dir that you may write"}
+        raise RunError(f"cannot {action} {path}: {why.lower()}{hint.get(error.errno or 0, '')}") from error
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Replace a file's content whole: temporary file beside it, fsync, rename.
+
+    Raises:
+        RunError: If the disk is full or the folder cannot be written; the old content is still there.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with naming_failures("write", path):
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as readable JSON, atomically; NaN and infinities, which JSON has not, become null."""
+    write_atomic(path, json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        RunError: If it is missing, truncated or no JSON.
+    """
+    with naming_failures("read", path):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: expected JSON, found a fault at {error}") from error
+
+
+def finite(value: Any) -> Any:
+    """Replace every NaN and infinity in a nested value by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return value

@@ -1,0 +1,134 @@
+"""The folder of a run: made once, never overwritten, movable, and in one process's hands at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from dlx.core.errors import RunError, RunInterruptedError
+from dlx.tracking.files import naming_failures, read_json, write_atomic, write_json
+
+Status = Literal["running", "interrupted", "failed", "done"]
+
+
+class RunDir:
+    """A run's folder, locked for this process until it ends.
+
+    Args:
+        path: An existing folder.
+
+    Raises:
+        RunError: If another process works in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._is_running = False
+        self._lock = FileLock(path / ".lock", timeout=0)
+        try:
+            with naming_failures("lock", path):
+                self._lock.acquire()
+        except Timeout:
+            holder = read_json(path / "run.json") if (path / "run.json").exists() else {}
+            raise RunError(
+                f"{path} is in use by another process ({holder.get('pid', '?')} on {holder.get('host', '?')}); "
+                "wait for it to end, or stop it"
+            ) from None
+
+    @classmethod
+    def create(cls, runs_dir: Path, command: str, name: str) -> RunDir:
+        """Make a new run's folder, named by time, command and experiment, and note in run.json that it runs.
+
+        Raises:
+            RunError: If the folder cannot be made.
+        """
+        now = datetime.datetime.now().astimezone()
+        while True:
+            path = runs_dir / f"{now:%Y%m%d-%H%M%S}-{command}-{name}-{secrets.token_hex(2)}"
+            try:
+                with naming_failures("make", path):
+                    runs_dir.mkdir(parents=True, exist_ok=True)
+                    path.mkdir()
+                    break
+            except RunError as error:
+                if not (isinstance(error.__cause__, FileExistsError) and path.is_dir()):
+                    raise
+        run = cls(path)
+        write_json(path / "run.json", {"id": path.name, "command": command, "created": _iso(now)})
+        run.begin()
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunDir:
+        """Take hold of an existing run.
+
+        Raises:
+            RunError: If it is no run's folder, is damaged, or in use.
+        """
+        if not (path / "run.json").is_file():
+            raise RunError(f"{path} is not a run: expected a folder with a run.json")
+        read_json(path / "run.json")
+        return cls(path)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What run.json holds."""
+        return dict(read_json(self.path / "run.json"))
+
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """Note how the run ended if it has begun and not finished, and let go of it in any case."""
+        try:
+            yield
+        except BaseException as error:
+            if self._is_running:
+                status: Status = "interrupted" if isinstance(error, RunInterruptedError) else "failed"
+                with contextlib.suppress(RunError):  # a full disk takes no more notes; the error itself is told
+                    self.finish(status, f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            self._lock.release()
+
+    def begin(self) -> None:
+        """Note that the run goes on in this process."""
+        self._is_running = True
+        write_json(self.path / "run.json", {**self.facts, **_this_process()})
+
+    def finish(self, status: Status, stop_reason: str | None) -> None:
+        """Note how the run ended."""
+        ended = {"status": status, "stop_reason": stop_reason, "ended": _iso(datetime.datetime.now().astimezone())}
+        write_json(self.path / "run.json", {**self.facts, **ended})
+        self._is_running = False
+
+    def write(self, name: str, content: str) -> None:
+        """Write a text file of the run, atomically."""
+        write_atomic(self.path / name, content)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file of the run, atomically."""
+        write_json(self.path / name, value)
+
+
+def _this_process() -> dict[str, Any]:
+    return {
+        "status": "running",
+        "stop_reason": None,
+        "started": _iso(datetime.datetime.now().astimezone()),
+        "ended": None,
+        "argv": sys.argv,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+    }
+
+
+def _iso(moment: datetime.datetime) -> str:
+    return moment.isoformat(timespec="seconds")
