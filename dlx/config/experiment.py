@@ -202,9 +202,8 @@ def _split_conflicts(experiment: Experiment) -> Iterator[Fault]:
         test = 0.2 if split.test is None else split.test
         if split.valid + test >= 1:
             message = f"the fractions for validation and test, {split.valid:g} + {test:g}, leave nothing for training"
-            yield Fault(
-                (*at, "test" if "test" in split.model_fields_set else "valid"), message, "their sum must be less than 1"
-            )
+            key = "test" if "test" in split.model_fields_set else "valid"
+            yield Fault((*at, key), message, "their sum must be less than 1")
         if split.fold:
             yield Fault((*at, "fold"), "a `fold` without `folds`", "set data.split.folds")
     else:

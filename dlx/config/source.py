@@ -158,7 +158,6 @@ def read_source(path: Path) -> Source:
         fault = Fault((), "not UTF-8 text", "save the file as UTF-8", at=place)
         raise ConfigError(render([fault], source)) from error
     document = read_yaml(text, _locator(text))
-    document.places[()] = Place(None, Position(False, 1, 1, 0))
     if document.complete and not isinstance(document.tree, dict):
         found = describe(document.tree)
         document.faults.append(Fault((), f"expected a mapping with keys such as `data:` and `model:`, found {found}"))

@@ -10,7 +10,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 MISSING = "-"
 """Stands where there is nothing to report: no such part."""
@@ -35,7 +35,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Tell whether a value is a finite number: not None, NaN or infinite."""
     return isinstance(value, int | float) and math.isfinite(value)
 
@@ -64,7 +64,7 @@ def format_mean(mean: float | None, std: float | None) -> str:
         mean: The mean; None or NaN where it is not defined.
         std: The standard deviation, in the unit of the mean; None where there is only one value.
     """
-    if mean is None or std is None or not is_number(mean) or not is_number(std):
+    if not is_number(mean) or not is_number(std):
         return format_number(mean)
     if std == 0:
         return f"{format_number(mean)} ± 0"
@@ -132,8 +132,8 @@ def _score_table(result: dict[str, Any], weights: str | None, title: str) -> Tab
     rows = [(part, *(summary_text(summary, part, name) for name in names)) for part in parts]
     compared = gap_parts(summary)
     if compared:
-        gaps = [(gap(result, name, *compared, weights)) for name in names]
-        rows.append((f"gap ({compared[1]} - {compared[0]})", *(format_mean(*values) for values in gaps)))
+        texts = (gap_text(result, name, *compared, weights) for name in names)
+        rows.append((f"gap ({compared[1]} - {compared[0]})", *texts))
     return Table(title, ("", *names), tuple(rows))
 
 
@@ -186,6 +186,18 @@ def gap(
     return mean_and_std(differences(result, name, (weights, lower), (weights, upper)))
 
 
+def gap_text(result: dict[str, Any], name: str, lower: str, upper: str, weights: str | None = None) -> str:
+    """Write a gap as ``gap`` gives it: of one seed, to the last place that both scores are written to."""
+    mean, std = gap(result, name, lower, upper, weights)
+    if mean is None or std is not None:
+        return format_mean(mean, std)
+    summary = result["summary"] if weights is None else result["summary"][weights]
+    scores = [summary_text(summary, part, name) for part in (lower, upper)]
+    if any("e" in score for score in scores):
+        return format_number(mean)
+    return f"{mean:.{min(len(score.partition('.')[2]) for score in scores)}f}"
+
+
 def mean_and_std(values: Sequence[float] | None) -> tuple[float | None, float | None]:
     """Give the mean and the standard deviation (n - 1 in its denominator; None for one value)."""
     if not values:
@@ -227,7 +239,9 @@ def divergence_text(seed: int, first_nonfinite_step: int, last_finite_loss: floa
         first_nonfinite_step: The step, from 1, whose loss was not finite.
         last_finite_loss: The objective one step before, or None if no step was finite.
     """
-    before = "no finite loss before" if last_finite_loss is None else f"last finite loss {format_number(last_finite_loss)}"
+    before = (
+        "no finite loss before" if last_finite_loss is None else f"last finite loss {format_number(last_finite_loss)}"
+    )
     return f"seed {seed} diverged: first non-finite loss at step {first_nonfinite_step}, {before}"
 
 

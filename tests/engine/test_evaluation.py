@@ -1,0 +1,64 @@
+"""Scores in the target's own units, against scikit-learn and scipy, whatever the chunks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from experiments import make_members
+from scipy import stats
+from sklearn import metrics
+
+from dlx.core.records import Cell
+from dlx.engine import evaluation
+from dlx.engine.evaluation import score_members
+from dlx.engine.feed import DeviceExamples
+from dlx.engine.population import initial_theta
+
+PARTS = ("train", "valid", "test")
+
+
+@pytest.mark.parametrize("num_members", [1, 3])
+@pytest.mark.parametrize("chunk", [512, 7])
+def test_regression_scores(num_members: int, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "CHUNK_EXAMPLES", chunk)
+    members, examples = make_members([Cell(seed) for seed in range(num_members)], loss="mse", dtype="float64")
+    theta = initial_theta(members)
+    data = DeviceExamples.load(examples, torch.device("cpu"), torch.float64)
+    for member in members:
+        torch.manual_seed(0)
+        module = member.recipe.model.build(member.recipe.spec)
+        row = members.index(member)
+        torch.nn.utils.vector_to_parameters(theta[row], module.parameters())
+        inputs = (examples.inputs - member.input_scale.shift) / member.input_scale.scale
+        outputs = module(torch.from_numpy(inputs)).detach().numpy()
+        predictions = outputs * member.target_scale.scale + member.target_scale.shift
+        scaled = (examples.targets - member.target_scale.shift) / member.target_scale.scale
+        for part, scores in score_members(members, theta, data, PARTS)[member.cell].items():
+            chosen = getattr(member.parts, part)
+            truth, guess = examples.targets[chosen], predictions[chosen]
+            sigma = member.target_scale.scale * np.sqrt(0.5)
+            expected = {
+                "loss": np.mean((outputs[chosen] - scaled[chosen]) ** 2),
+                "mse": metrics.mean_squared_error(truth, guess),
+                "mae": metrics.mean_absolute_error(truth, guess),
+                "r2": metrics.r2_score(truth, guess),
+                "nll": -stats.norm.logpdf(truth, guess, sigma).sum(1).mean(),
+            }
+            assert scores == pytest.approx(expected, rel=1e-10)
+
+
+def test_classification_scores() -> None:
+    members, examples = make_members([Cell(0), Cell(1)], dtype="float64")
+    theta = initial_theta(members)
+    data = DeviceExamples.load(examples, torch.device("cpu"), torch.float64)
+    member = members[1]
+    module = member.recipe.model.build(member.recipe.spec)
+    torch.nn.utils.vector_to_parameters(theta[1], module.parameters())
+    inputs = (examples.inputs - member.input_scale.shift) / member.input_scale.scale
+    probabilities = module(torch.from_numpy(inputs)).softmax(-1).detach().numpy()[member.parts.test]
+    truth = examples.targets[member.parts.test]
+    scores = score_members(members, theta, data, ["test"])[member.cell]["test"]
+    log_loss = metrics.log_loss(truth, probabilities, labels=[0, 1, 2])
+    accuracy = metrics.accuracy_score(truth, probabilities.argmax(1))
+    assert scores == pytest.approx({"loss": log_loss, "nll": log_loss, "accuracy": accuracy})

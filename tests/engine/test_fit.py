@@ -1,0 +1,165 @@
+"""Whole trainings against an independent implementation, closed forms, and themselves after a crash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from experiments import differing, make_members, train
+from sklearn.linear_model import Ridge
+
+from dlx.core.records import Cell, EpochDone, Progress
+from dlx.core.types import Examples
+from dlx.data.batches import Order, epoch_batches
+from dlx.engine.feed import DeviceExamples
+from dlx.engine.fit import chunk, fit
+from dlx.engine.layout import Layout
+from dlx.engine.population import Member, Population, initial_theta
+
+TORCH = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.05),
+    "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
+    "adam": lambda p: torch.optim.Adam(p, lr=0.05),
+}
+
+
+def torch_loop(member: Member, examples: Examples, build: Any, epochs: int) -> torch.Tensor:
+    """Train one member with an ordinary module and a torch optimizer, batch by batch, without padding."""
+    module = member.recipe.model.build(member.recipe.spec)
+    layout = Layout.of(module)
+    named = layout.unflatten(initial_theta([member]))
+    module.load_state_dict({name: tensor[0] for name, tensor in named.items()})
+    optimizer = build(module.parameters())
+    inputs = torch.from_numpy((examples.inputs - member.input_scale.shift) / member.input_scale.scale)
+    targets = torch.from_numpy(examples.targets)
+    for epoch in range(1, epochs + 1):
+        batches = epoch_batches([Order(member.parts.train, member.cell)], epoch, member.recipe.training.batch_size)
+        for indices, weights in zip(batches.indices[:, 0], batches.weights[:, 0], strict=True):
+            chosen = torch.from_numpy(indices[weights > 0])
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(module(inputs[chosen]), targets[chosen]).backward()
+            optimizer.step()
+    return layout.flatten(dict(module.named_parameters()))
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_equals_a_torch_loop_on_ragged_folds(name: str) -> None:
+    members: list[Member] = []
+    for fold in range(4):
+        split = {"folds": 4, "fold": fold, "valid": 0.13}
+        one, examples = make_members(
+            [Cell(0, 0, fold)], optimizer=name, rates=[0.05], split=split, training={"batch_size": 29}, dtype="float64"
+        )
+        members += one
+    steps = {-(-len(member.parts.train) // 29) for member in members}
+    assert len(steps) > 1, "some members must rest while others step"
+    for cell, (last, _, _) in train(members, examples).items():
+        member = next(member for member in members if member.cell == cell)
+        expected = torch_loop(member, examples, TORCH[name], epochs=3)
+        torch.testing.assert_close(last, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_map_with_a_gaussian_prior_is_ridge_regression() -> None:
+    precision = 30.0
+    members, examples = make_members(
+        [Cell(0)],
+        model="linear",
+        loss="mse",
+        num_targets=1,
+        optimizer="momentum",
+        rates=[0.1],
+        prior={"name": "gaussian", "precision": precision},
+        training={"epochs": 400, "batch_size": 54},
+        dtype="float64",
+    )
+    (member,) = members
+    assert len(member.parts.train) == 54, "one batch is all examples, so that the minimum is reached exactly"
+    ((last, _, _),) = train(members, examples).values()
+    inputs = (examples.inputs - member.input_scale.shift) / member.input_scale.scale
+    targets = (examples.targets - member.target_scale.shift) / member.target_scale.scale
+    ridge = Ridge(alpha=precision / 2).fit(inputs[member.parts.train], targets[member.parts.train, 0])
+    np.testing.assert_allclose(last[:5], ridge.coef_, rtol=1e-8)
+    np.testing.assert_allclose(last[5], ridge.intercept_, atol=1e-10)
+
+
+def crash(population: Population, data: DeviceExamples, after: int) -> int:
+    """Train one step at a time and stop dead; give the epochs done."""
+    for count, _ in enumerate(fit([population], data, pause=0)):
+        if count == after:
+            break
+    return population.epoch
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_a_restored_population_goes_on_to_the_same_bits(optimizer: str) -> None:
+    rates = [0.01, 0.5, 0.003, 1e9]
+    experiment: dict[str, Any] = {
+        "optimizer": optimizer,
+        "rates": rates,
+        "loss": "mse",
+        "schedule": {"name": "linear_decay", "tau": 40.0},
+        "training": {"epochs": 6, "early_stopping": {"patience": 2}},
+    }
+    members, examples = make_members([Cell(seed) for seed in range(4)], **experiment)
+    data = DeviceExamples.load(examples, torch.device("cpu"), torch.float32)
+    uninterrupted = train(members, examples)
+    for after in np.random.default_rng(0).choice(36, 10, replace=False):
+        population = Population.build(members, torch.device("cpu"))
+        done = crash(population, data, int(after))
+        tensors, rest = population.save()
+        tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+        again = Population.restore(members, tensors, rest, torch.device("cpu"))
+        epochs: dict[Cell, list[Any]] = {cell: [e for e in run[2][:done]] for cell, run in uninterrupted.items()}
+        for record in fit([again], data):
+            for each in getattr(record, "members", ()):
+                epochs[each.cell].append(each)
+        resumed = {
+            member.cell: (again.last_theta[row], again.best_theta[row], epochs[member.cell])
+            for row, member in enumerate(members)
+        }
+        assert differing(resumed, uninterrupted) == [], f"stopped after record {after}"
+
+
+def test_divergence_names_the_step_and_the_last_finite_loss() -> None:
+    members, examples = make_members([Cell(0), Cell(1)], loss="mse", optimizer="sgd", rates=[1e6, 0.01])
+    result = train(members, examples)
+    diverged = result[Cell(0)][2][-1]
+    assert diverged.stop_reason == "diverged"
+    assert diverged.scores == {}
+    # Independently: the loss explodes by the square of the step; a plain loop finds the same step.
+    losses = []
+    population = Population.build(members[:1], torch.device("cpu"))
+    data = DeviceExamples.load(examples, torch.device("cpu"), torch.float32)
+    for _ in fit([population], data, pause=0):
+        losses += [float(loss[0]) for loss in population.losses[len(losses) :]]
+    first = next(step for step, loss in enumerate(losses, 1) if not np.isfinite(loss))
+    assert diverged.divergence.first_nonfinite_step == first
+    assert diverged.divergence.last_finite_loss == losses[first - 2]
+    assert result[Cell(1)][2][-1].stop_reason == "max_epochs"
+
+
+def test_records_between_steps_and_epochs() -> None:
+    members, examples = make_members([Cell(0)], training={"epochs": 2})
+    data = DeviceExamples.load(examples, torch.device("cpu"), torch.float32)
+    records = list(fit([Population.build(members, torch.device("cpu"))], data, pause=0))
+    steps = [record.step for record in records if isinstance(record, Progress)]
+    assert [record.epoch for record in records if isinstance(record, EpochDone)] == [1, 2]
+    assert steps == [1, 2, 3, 4, 5] * 2, "54 examples in batches of 10: the sixth step is the epoch's end"
+
+
+def test_the_epochs_of_a_member_without_validation_end_with_its_last_weights() -> None:
+    members, examples = make_members([Cell(0)], split={"valid": 0.0})
+    ((last, best, epochs),) = train(members, examples).values()
+    assert torch.equal(last, best)
+    assert all("valid" not in epoch.scores for epoch in epochs)
+
+
+@pytest.mark.parametrize(("num_members", "workers"), [(1, 4), (5, 2), (60, 2), (61, 7), (16, 1)])
+def test_chunks_are_all_members_in_order(num_members: int, workers: int) -> None:
+    members, _ = make_members([Cell(0)])
+    chunks = chunk(list(range(num_members)), workers)  # type: ignore[arg-type]
+    assert [each for part in chunks for each in part] == list(range(num_members))
+    assert 1 <= len(chunks) <= workers
+    assert max(map(len, chunks)) - min(map(len, chunks)) <= 1
