@@ -53,11 +53,13 @@ class Replay:
         with torch.no_grad():
             return recording(*inputs)
 
-    def _record(self, inputs: tuple[Tensor, ...]) -> Function:
-        recorder = _Recorder(inputs, self._fixed)
+    def _record(self, inputs: tuple[Tensor, ...], share: bool = True) -> Function:
+        recorder = _Recorder(inputs, self._fixed, share)
         try:
             with recorder:
                 eager = self._function(*inputs)
+        except _SharedResultError:
+            return self._record(inputs, share=False)
         except _NotRecordableError:
             return self._function
         replay = recorder.compile(eager)
@@ -68,22 +70,34 @@ class Replay:
 
 
 class _NotRecordableError(Exception):
-    """The function's calls depend on the values of its tensors."""
+    """The function's calls depend on the values of its tensors, or on chance."""
+
+
+class _SharedResultError(Exception):
+    """Something is changed in place after two equal calls were made one."""
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Writes down aten calls as lines of Python over named slots."""
+    """Writes down aten calls as lines of Python over named slots.
+
+    Args:
+        inputs: What is given anew at every call.
+        fixed: Which of them are constants all the same.
+        share: Make a call that is made twice with the same tensors (softmax for the loss and for the predictions) once.
+    """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False  # the default wraps the mode for torch.compile, which imports torch._dynamo: seconds
 
-    def __init__(self, inputs: tuple[Tensor, ...], fixed: tuple[Tensor, ...]) -> None:
+    def __init__(self, inputs: tuple[Tensor, ...], fixed: tuple[Tensor, ...], share: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._alive: list[Any] = []  # keeps every tensor seen, so that a key is never used twice
         self._slots: dict[Any, str] = {}
         self._globals: dict[str, Any] = {}
         self._lines: list[tuple[str, list[str], str]] = []  # results, names used, expression
+        self._names_of: dict[str, list[str]] | None = {} if share else None  # results of a call, by its expression
+        self._has_shared = False
         self._parameters: list[str] = []
         for number, tensor in enumerate(inputs):
             name = f"x{number}"
@@ -99,7 +113,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **kwargs)
         tensors = [x for x in pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
         results = [x for x in pytree.tree_leaves(out) if isinstance(x, Tensor)]
-        if len(results) != len(pytree.tree_leaves(out)):
+        if len(results) != len(pytree.tree_leaves(out)) or torch.Tag.nondeterministic_seeded in func.tags:
             raise _NotRecordableError
         self._alive += [*tensors, *results]
         from_constants = bool(tensors) and all(_identity(x) not in self._slots for x in tensors)
@@ -107,10 +121,11 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns
         )
         known = all(_identity(x) in self._slots for x in results)
-        mutates = func._schema.is_mutable
         if is_view and (from_constants or known):
             return out
-        self._write(func, args, kwargs, results if not mutates else [])
+        if func._schema.is_mutable and self._has_shared:
+            raise _SharedResultError
+        self._write(func, args, kwargs, [] if func._schema.is_mutable else results)
         return out
 
     def _write(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[Tensor]) -> None:
@@ -127,14 +142,17 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._constant(x)
 
         spelled = [spell(x) for x in args] + [f"{key}={spell(x)}" for key, x in kwargs.items()]
-        names = []
-        for result in results:
-            names.append(f"t{len(self._slots)}_{len(self._lines)}")
-            self._slots[_identity(result)] = names[-1]
-        is_list = len(func._schema.returns) == 1 and "[]" in str(func._schema.returns[0].type)
-        left = ", ".join(names) + ("," if is_list else "")
         expression = f"{self._constant(func._op)}({', '.join(spelled)})"
-        self._lines.append((left, used, expression))
+        shared = (self._names_of or {}).get(expression) if results else None
+        names = shared or [f"t{len(self._lines)}_{number}" for number in range(len(results))]
+        self._slots |= {_identity(result): name for result, name in zip(results, names, strict=True)}
+        if shared:
+            self._has_shared = True
+            return
+        is_list = len(func._schema.returns) == 1 and "[]" in str(func._schema.returns[0].type)
+        self._lines.append((", ".join(names) + ("," if is_list else ""), used, expression))
+        if self._names_of is not None:
+            self._names_of[expression] = names
 
     def _name(self, tensor: Tensor) -> str:
         return self._slots.get(_identity(tensor)) or self._constant(tensor)

@@ -33,7 +33,7 @@ class CrossEntropy(Loss):
 
     def value(self, outputs: Tensor, targets: Tensor, h: Hyper) -> Tensor:
         """Give the loss of each example, [B], in nats."""
-        return -torch.log_softmax(outputs, -1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+        return -_log_probabilities(outputs).gather(0, targets.unsqueeze(0)).squeeze(0)
 
     def derivative(self, outputs: Tensor, targets: Tensor, h: Hyper) -> Tensor:
         """Give softmax(z) less the one-hot target, [B, C]."""
@@ -46,4 +46,9 @@ class CrossEntropy(Loss):
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Give the class probabilities, [B, C]."""
-        return torch.softmax(outputs, -1)
+        return _log_probabilities(outputs).exp().mT.contiguous()
+
+
+def _log_probabilities(outputs: Tensor) -> Tensor:
+    """Give log softmax(z) as [C, B]: along a short last dimension torch's kernel takes 10 times as long."""
+    return torch.log_softmax(outputs.mT.contiguous(), 0)

@@ -6,6 +6,7 @@ from torch import nn
 
 from dlx.core.definition import Model
 from dlx.core.types import Spec
+from dlx.models.dense import Dense
 
 
 class Linear(Model):
@@ -17,6 +18,6 @@ class Linear(Model):
     name: Literal["linear"] = "linear"
 
     def build(self, spec: Spec) -> nn.Module:
-        """Build one ``nn.Linear``, [B, D] -> [B, C]."""
+        """Build one layer, [B, D] -> [B, C]."""
         (num_features,) = spec.input_shape
-        return nn.Linear(num_features, spec.num_outputs, dtype=spec.dtype)
+        return Dense(num_features, spec.num_outputs, dtype=spec.dtype)

@@ -10,6 +10,7 @@ from dlx.core.definition import Activation, Model
 from dlx.core.registry import Registered
 from dlx.core.types import Spec
 from dlx.models.activations import Pointwise, ReLU
+from dlx.models.dense import Dense
 
 
 class MLP(Model):
@@ -35,5 +36,5 @@ class MLP(Model):
         widths = (*spec.input_shape, *self.hidden, spec.num_outputs)
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(widths):
-            layers += [nn.Linear(fan_in, fan_out, dtype=spec.dtype), Pointwise(self.activation)]
+            layers += [Dense(fan_in, fan_out, dtype=spec.dtype), Pointwise(self.activation)]
         return nn.Sequential(*layers[:-1])

@@ -22,7 +22,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 
 from dlx.reporting.courses import Course, common_epochs, mean_and_band, read_courses
 from dlx.reporting.report import replace_file
@@ -103,7 +103,8 @@ def _draw_panel(axes: Axes, courses: Sequence[Course], score: str, result: dict[
     healthy = [course for course in courses if not course.is_diverged]
     shown = healthy or courses
     last = max((course.end for course in courses), default=1)
-    axes.set_xlim(1 - 0.02 * last - (0.5 if last == 1 else 0), last + 0.06 * last + (0.5 if last == 1 else 0))
+    single = 0.5 if last == 1 else 0.0
+    axes.set_xlim(max(1 - 0.02 * last, 0.3) - single, 1.06 * last + single)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.set_xlabel("epoch")
     axes.set_ylabel(score, parse_math=False)
@@ -139,6 +140,11 @@ def _set_scale(axes: Axes, courses: Sequence[Course], score: str, result: dict[s
         return
     if max(abs(low), abs(high)) > 1e4 * max(1.0, float(np.median(np.abs(values)))):
         axes.set_yscale("symlog", linthresh=1.0)  # r2 of the first epochs may be -1e6
+        ticks = SymmetricalLogLocator(base=10, linthresh=1.0)
+        ticks.set_params(numticks=8)
+        axes.yaxis.set_major_locator(ticks)
+        axes.set_ylim(low - 4 * abs(low), high + 9 * max(abs(high), 1.0))
+        return
     margin = 0.05 * (high / 2 - low / 2) * 2 or 0.1 * abs(high) or 0.1
     axes.set_ylim(low - margin, high + margin)
 
@@ -256,7 +262,7 @@ def _mark_diverged(axes: Axes, courses: Sequence[Course], score: str) -> None:
         row = sum(abs(x - other_x) < 26 and abs(y - other_y) < 10 for other_x, other_y in placed)
         placed.append((x, y))
         axes.annotate(
-            _named_seeds(seeds), (epoch, value), (0, -9 - 12 * row), textcoords="offset points", ha="center", va="top",
+            _named_seeds(seeds), (epoch, value), (-4, -9 - 12 * row), textcoords="offset points", ha="left", va="top",
             fontsize=9, color=GREY, annotation_clip=False, zorder=6,
 path_effects=[matplotlib.patheffects.withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip

@@ -1,7 +1,176 @@
-"""placeholder"""
+"""Writes report.md: what was run, what came out of it, what the numbers say and what they do not, how to repeat it."""
 
+from __future__ import annotations
+
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+from dlx.core.errors import RunError
+from dlx.reporting.tables import (
+    differences,
+    divergence_texts,
+    escape,
+    finished_members,
+    format_mean,
+    gap_parts,
+    gap_text,
+    markdown,
+    mean_and_std,
+    member_table,
+    score_tables,
+    summary_text,
+)
+
+WHY_STOPPED = {
+    "patience": "stopped early, because the validation loss had not fallen for as many epochs as the patience allows",
+    "max_epochs": "trained for all epochs",
+}
+
+
+def write_report(run_dir: Path, epochs: list[dict[str, Any]], result: dict[str, Any], facts: dict[str, str]) -> None:
+    """Write report.md into a run directory; it shows ``figures/learning_curve.png`` beside it.
+
+    Args:
+        run_dir: The run directory.
+        epochs: Lines of metrics.jsonl.
+        result: Content of result.json.
+        facts: What was run, by name: data, model, loss ...
+
+    Raises:
+        RunError: If the file cannot be written.
+    """
+    replace_file(run_dir / "report.md", report_text(epochs, result, facts).encode())
+
+
+def report_text(epochs: list[dict[str, Any]], result: dict[str, Any], facts: dict[str, str]) -> str:
+    """Compose the report. It holds no clock values: a repeated run gives the same text."""
+    name = escape(str(result["name"]))
+    sections = {
+        "What was run": [f"- {escape(key)}: {escape(value)}\n" for key, value in facts.items()],
+        "Scores": [*(markdown(table) + "\n" for table in score_tables(result)), markdown(member_table(result))],
+        "Learning curve": [f"![Learning curve of {name}](figures/learning_curve.png)\n"],
+        "Fit": _paragraphs(fit_sentences(result)),
+        "Early stopping": _paragraphs(stopping_sentences(result)),
+        "Diverged seeds": [f"- {text}.\n" for text in divergence_texts(result)],
+        "Repeat it": _repetition(result),
+    }
+    kept = (f"## {title}\n\n{''.join(parts).rstrip()}\n" for title, parts in sections.items() if parts)
+    head = f"# {name}: {escape(result['command'])}\n\n{_status(result, len(epochs))}\n"
+    return "\n".join([head, *kept])
+
+
+def _status(result: dict[str, Any], num_epochs: int) -> str:
+    members, finished = result["members"], finished_members(result)
+    seeds = f"{len(members)} seeds" if len(members) > 1 else f"Seed {members[0]['seed']}" if members else "No seeds"
+    ended = "" if len(finished) == len(members) else f"; {len(members) - len(finished)} of {len(members)} diverged"
+    return f"{seeds}, trained for up to {num_epochs} epochs{ended}."
+
+
+def _paragraphs(sentences: Iterable[str]) -> list[str]:
+    text = " ".join(sentences)
+    return [f"{text}\n"] if text else []
+
+
+def fit_sentences(result: dict[str, Any]) -> Iterator[str]:
+    """Say what the losses tell about over- and underfitting, and no more.
+
+    Args:
+        result: Content of a result.json.
+
+    Yields:
+        Sentences; none if there is no gap to speak of.
+    """
+    summary = result.get("summary") or {}
+    parts = gap_parts(summary)
+    count = len(finished_members(result))
+    if parts is None or not count:
+        return
+    lower, upper = parts
+    means = [summary_text(summary, part, "loss") for part in parts]
+    over = f" over {count} seeds (mean ± standard deviation)" if count > 1 else ""
+    difference = gap_text(result, "loss", lower, upper)
+    weights = "best" if "valid" in summary else "last"
+    yield f"With the {weights} weights the {lower} loss is {means[0]}, the {upper} loss {means[1]}:"
+    yield f"the gap is {difference}{over}."
+    values = differences(result, "loss", (None, lower), (None, upper))
+    if values and count > 1:
+        yield f"The {upper} loss is the higher one in {sum(value > 0 for value in values)} of {count} seeds."
+    if upper == "valid":
+        yield "The epoch was chosen by this validation loss, so the gap is estimated too small."
+    yield from _after_best(result, upper)
+    yield (
+        "A large gap means overfitting; a high training loss means underfitting. How low the loss can get on these "
+        "data one run does not tell: compare it with a larger and a smaller model."
+    )
+    if count == 1:
+        yield "One seed does not tell how much of this is chance."
+
+
+def _after_best(result: dict[str, Any], upper: str) -> Iterator[str]:
+    """Say how the losses change from the best to the last weights, where a test set can tell without bias."""
+    is_moved = [member["last_epoch"] > (member.get("best_epoch") or 0) for member in finished_members(result)]
+    if upper != "test" or "valid" not in result["summary"] or not all(is_moved):
+        return
+    train = differences(result, "loss", (None, "train"), ("last", "train"))
+    test = differences(result, "loss", (None, "test"), ("last", "test"))
+    if not train or not test:
+        return
+    changes = [format_mean(*mean_and_std(values)) for values in (train, test)]
+    yield f"From the best to the last weights the train loss changes by {changes[0]}, the test loss by {changes[1]}."
+    if all(value < 0 for value in train) and all(value > 0 for value in test):
+        where = f"in all {len(test)} seeds" if len(test) > 1 else "here"
+        yield f"After the best epoch, training examples are fitted better and new ones worse {where}: overfitting."
+
+
+def stopping_sentences(result: dict[str, Any]) -> Iterator[str]:
+    """Say why the members stopped and how their best weights were chosen."""
+    members = finished_members(result)
+    if not members:
+        return
+    counts = Counter(member["stop_reason"] for member in members)
+    which = " that did not diverge" if len(members) < len(result["members"]) else ""
+    for reason, what in WHY_STOPPED.items():
+        if counts[reason]:
+            who = f"{counts[reason]} of {len(members)} seeds" if len(members) > 1 else "The seed"
+            yield f"{who}{which} {what}."
+    if not any(member.get("valid") for member in members):
+        yield "There is no validation data, so nothing chose an epoch: the best weights are the last."
+        return
+    epochs = sorted(member["best_epoch"] for member in members)
+    span = f"epoch {epochs[0]}" if epochs[0] == epochs[-1] else f"epochs {epochs[0]} to {epochs[-1]}"
+    yield f"The best weights are those of the lowest validation loss, of {span}."
+    if any(member.get("test") for member in members):
+        yield "The test data chose nothing."
+
+
+def _repetition(result: dict[str, Any]) -> list[str]:
+    """Show the commands that repeat the run; they are given from within the run directory."""
+    lines = ["In this folder:\n\n```sh\ndlx train config.resolved.yaml\n"]
+    if len(result["members"]) > 1:
+        seeds = [member["seed"] for member in finished_members(result) or result["members"]]
+        lines.append(f"dlx train config.resolved.yaml 'seeds=[{seeds[-1]}]'    # one seed alone\n")
+    return [*lines, "```\n"]
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+    """Replace a file whole: temporary file beside it, fsync, rename. Its folder is made if it is missing.
+
+    Raises:
+        RunError: If the operating system refuses; the old file is still there.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -111,7 +111,7 @@ def test_a_restored_population_goes_on_to_the_same_bits(optimizer: str) -> None:
         tensors, rest = population.save()
         tensors = {name: tensor.clone() for name, tensor in tensors.items()}
         again = Population.restore(members, tensors, rest, torch.device("cpu"))
-        epochs: dict[Cell, list[Any]] = {cell: [e for e in run[2][:done]] for cell, run in uninterrupted.items()}
+        epochs: dict[Cell, list[Any]] = {cell: list(run[2][:done]) for cell, run in uninterrupted.items()}
         for record in fit([again], data):
             for each in getattr(record, "members", ()):
                 epochs[each.cell].append(each)
@@ -158,7 +158,6 @@ def test_the_epochs_of_a_member_without_validation_end_with_its_last_weights() -
 
 @pytest.mark.parametrize(("num_members", "workers"), [(1, 4), (5, 2), (60, 2), (61, 7), (16, 1)])
 def test_chunks_are_all_members_in_order(num_members: int, workers: int) -> None:
-    members, _ = make_members([Cell(0)])
     chunks = chunk(list(range(num_members)), workers)  # type: ignore[arg-type]
     assert [each for part in chunks for each in part] == list(range(num_members))
     assert 1 <= len(chunks) <= workers

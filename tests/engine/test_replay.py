@@ -1,4 +1,4 @@
-"""What is replayed is what ran: same bits, fresh inputs, constants by reference, and eager where recording cannot be."""
+"""What is replayed is what ran: same bits, fresh inputs, constants by reference, eager where recording cannot be."""
 
 from __future__ import annotations
 
@@ -78,6 +78,27 @@ def test_in_place_calls_and_several_results_are_replayed() -> None:
     x = torch.arange(6.0).view(2, 3)
     assert all(torch.equal(a, b) for a, b in zip(replay(x), function(x), strict=True))
     assert len(count) == 2
+
+
+def test_equal_calls_are_made_once_unless_a_result_is_changed_in_place() -> None:
+    def pure(x: Tensor) -> tuple[Tensor, ...]:
+        return x.exp() + 1, x.exp() + 2
+
+    def mutating(x: Tensor) -> tuple[Tensor, ...]:
+        y, z = x.exp(), x.exp()
+        z.add_(1)
+        return y, z
+
+    for function in (pure, mutating):
+        replay, count = calls_of(function, torch.zeros(2))
+        x = torch.ones(2)
+        assert all(torch.equal(a, b) for a, b in zip(replay(x), function(x), strict=True))
+        assert len(count) <= 3
+
+
+def test_chance_is_not_recorded() -> None:
+    replay, _ = calls_of(lambda x: (x + torch.rand(3),), torch.zeros(3))
+    assert not torch.equal(replay(torch.zeros(3))[0], replay(torch.zeros(3))[0])
 
 
 def test_results_are_not_shared_between_calls() -> None:

@@ -1,0 +1,170 @@
+"""What every registered loss promises: the negative log-likelihood of its distribution, example by example."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from scipy import special, stats
+from torch import Tensor
+from torch.func import vmap
+
+from dlx.core.definition import Loss
+from dlx.core.registry import registered
+from dlx.core.types import Examples, Hyper
+
+LOG_LIKELIHOOD: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "binary_cross_entropy": lambda z, y: stats.bernoulli.logpmf(y, special.expit(z[:, 0])),
+    "cross_entropy": lambda z, y: stats.multinomial.logpmf(np.eye(z.shape[1])[y], 1, special.softmax(z, -1)),
+    "mse": lambda z, y: stats.norm.logpdf(y, z, np.sqrt(0.5)).sum(-1),
+}
+PREDICTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "binary_cross_entropy": lambda z: special.expit(np.hstack([-z, z])),
+    "cross_entropy": lambda z: special.softmax(z, -1),
+    "mse": lambda z: z,
+}
+EXTREMES = (-1000.0, -40.0, 0.0, 40.0, 1000.0)
+
+
+def fits(loss: Loss, num_targets: int) -> bool:
+    is_classification = loss.task == "classification"
+    targets = np.arange(6) % num_targets if is_classification else np.zeros((6, num_targets))
+    names = tuple(f"t{number}" for number in range(num_targets))
+    return loss.mismatch(Examples(np.zeros((6, 1)), targets, loss.task, ("x",), names)) is None
+
+
+LOSSES = [cls() for cls in registered(Loss).values()]
+every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+every_case = pytest.mark.parametrize(
+    ("loss", "num_targets", "batch"),
+    [
+        pytest.param(loss, num_targets, batch, id=f"{loss.name}-{num_targets}-{batch}")
+        for loss in LOSSES
+        for num_targets in (1, 2, 3, 7)
+        if fits(loss, num_targets)
+        for batch in (1, 5, 33)
+    ],
+)
+
+
+def settings_of(loss: Loss, dtype: torch.dtype = torch.float64) -> Hyper:
+    return Hyper({name: torch.tensor(value, dtype=dtype) for name, value in loss.tunables().items()})
+
+
+def draw(loss: Loss, num_targets: int, *shape: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(num_targets)
+    outputs = 3 * torch.randn(*shape, loss.num_outputs(num_targets), generator=generator, dtype=dtype)
+    if loss.task == "classification":
+        return outputs, torch.randint(num_targets, shape, generator=generator)
+    return outputs, 3 * torch.randn(*shape, num_targets, generator=generator, dtype=dtype)
+
+
+def gradient_of(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
+    outputs = outputs.detach().requires_grad_()
+    value = loss.value(outputs, targets, settings_of(loss, outputs.dtype))
+    return torch.autograd.grad(value.sum(), outputs)[0]
+
+
+def extremes(loss: Loss, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    num_targets = next(number for number in (3, 2, 1) if fits(loss, number))
+    num_outputs = loss.num_outputs(num_targets)
+    rows = torch.cartesian_prod(*[torch.tensor(EXTREMES, dtype=dtype)] * num_outputs).reshape(-1, num_outputs)
+    if loss.task == "classification":
+        targets = torch.arange(num_targets).repeat(len(rows))
+        return rows.repeat_interleave(num_targets, 0), targets
+    return rows, rows.flip(0)
+
+
+@every_case
+def test_each_example_stands_alone(loss: Loss, num_targets: int, batch: int) -> None:
+    outputs, targets = draw(loss, num_targets, batch)
+    h = settings_of(loss)
+    for function in (loss.value, loss.nll):
+        whole = function(outputs, targets, h)
+        singles = [function(outputs[i : i + 1], targets[i : i + 1], h) for i in range(batch)]
+        assert whole.shape == (batch,)
+        torch.testing.assert_close(whole, torch.cat(singles), rtol=1e-14, atol=0)
+
+
+@every_case
+def test_derivative_is_autograds(loss: Loss, num_targets: int, batch: int) -> None:
+    outputs, targets = draw(loss, num_targets, batch)
+    derivative = loss.derivative(outputs, targets, settings_of(loss))
+    torch.testing.assert_close(derivative, gradient_of(loss, outputs, targets), rtol=1e-12, atol=1e-14)
+    h = settings_of(loss)
+    assert torch.autograd.gradcheck(lambda z: loss.value(z, targets, h), outputs.requires_grad_())
+
+
+@every_case
+def test_nll_is_scipys(loss: Loss, num_targets: int, batch: int) -> None:
+    outputs, targets = draw(loss, num_targets, batch)
+    expected = -LOG_LIKELIHOOD[loss.name](outputs.numpy(), targets.numpy())
+    np.testing.assert_allclose(loss.nll(outputs, targets, settings_of(loss)), expected, rtol=1e-10, atol=1e-13)
+
+
+@every_case
+def test_value_is_nll_up_to_scale_and_constant(loss: Loss, num_targets: int, batch: int) -> None:
+    outputs, targets = draw(loss, num_targets, batch)
+    h = settings_of(loss)
+    other = outputs.flip(0) + 0.5
+    change = loss.value(other, targets, h) - loss.value(outputs, targets, h)
+    nll_change = loss.nll(other, targets, h) - loss.nll(outputs, targets, h)
+    scale = (nll_change @ change) / (change @ change).clamp(min=1e-300)
+    assert scale > 0 or not change.any()
+    torch.testing.assert_close(nll_change, scale * change, rtol=1e-9, atol=1e-12)
+
+
+@every_case
+def test_predictions_are_scipys(loss: Loss, num_targets: int, batch: int) -> None:
+    outputs, _ = draw(loss, num_targets, batch)
+    predictions = loss.predict(outputs)
+    assert predictions.shape == (batch, num_targets)
+    np.testing.assert_allclose(predictions, PREDICTIONS[loss.name](outputs.numpy()), rtol=1e-12)
+    if loss.task == "classification":
+        torch.testing.assert_close(predictions.sum(-1), torch.ones(batch, dtype=torch.float64), rtol=1e-14, atol=0)
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_extreme_outputs(loss: Loss, dtype: torch.dtype) -> None:
+    outputs, targets = extremes(loss, dtype)
+    h = settings_of(loss, dtype)
+    value, derivative = loss.value(outputs, targets, h), loss.derivative(outputs, targets, h)
+    for result in (value, derivative, loss.nll(outputs, targets, h), loss.predict(outputs)):
+        assert result.isfinite().all()
+        assert result.dtype == dtype
+    assert (value >= 0).all()
+    eps = torch.finfo(dtype).eps
+    torch.testing.assert_close(derivative, gradient_of(loss, outputs, targets), rtol=10 * eps, atol=eps)
+
+
+@every_loss
+def test_inputs_are_left_alone(loss: Loss) -> None:
+    outputs, targets = extremes(loss, torch.float64)
+    before = outputs.clone(), targets.clone()
+    for function in (loss.value, loss.derivative, loss.nll):
+        function(outputs, targets, settings_of(loss))
+    loss.predict(outputs)
+    assert all(torch.equal(now, then) for now, then in zip((outputs, targets), before, strict=True))
+
+
+@every_case
+def test_vmap_over_members(loss: Loss, num_targets: int, batch: int, same_bits: Callable) -> None:
+    outputs, targets = draw(loss, num_targets, 3, batch, dtype=torch.float32)
+    h = settings_of(loss, torch.float32)
+    for function in (loss.value, loss.nll, loss.derivative):
+        together = vmap(lambda z, y, f=function: f(z, y, h))(outputs, targets)
+        twins = vmap(lambda z, y, f=function: f(z, y, h))(outputs[[1, 1]], targets[[1, 1]])
+        assert same_bits(together[1], twins[0])
+        torch.testing.assert_close(together[1], function(outputs[1], targets[1], h))
+
+
+@every_loss
+def test_operations_are_safe(loss: Loss, only_safe_operations: Callable) -> None:
+    if not loss.exact:
+        pytest.skip("says of itself that it is not exact")
+    outputs, targets = extremes(loss, torch.float32)
+    with only_safe_operations():
+        gradient_of(loss, outputs, targets)
+        loss.derivative(outputs, targets, settings_of(loss, torch.float32))
+        loss.predict(outputs)

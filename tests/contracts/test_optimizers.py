@@ -1,0 +1,212 @@
+"""What every registered update rule promises: the book's formula, row by row, in place."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dlx.core.definition import FirstOrder, Optimizer
+from dlx.core.registry import registered
+
+
+def book_sgd(x: Any, g: Any, h: Any, memory: dict) -> Any:
+    return x - h.lr * g
+
+
+def book_momentum(x: Any, g: Any, h: Any, memory: dict) -> Any:
+    memory["v"] = h.momentum * memory.get("v", 0) - h.lr * g
+    return x + memory["v"]
+
+
+def book_adam(x: Any, g: Any, h: Any, memory: dict) -> Any:
+    t = memory["t"] = memory.get("t", 0) + 1
+    s = memory["s"] = h.rho1 * memory.get("s", 0) + (1 - h.rho1) * g
+    r = memory["r"] = h.rho2 * memory.get("r", 0) + (1 - h.rho2) * g * g
+    return x - h.lr * (s / (1 - h.rho1**t)) / (mpmath.sqrt(r / (1 - h.rho2**t)) + h.delta)
+
+
+# Goodfellow, Bengio and Courville (2016), algorithms 8.1, 8.2, 8.7, for one coordinate; their own form of the schedule.
+BOOK = {"adam": book_adam, "momentum": book_momentum, "sgd": book_sgd}
+TORCH: dict[str, Callable[[Any, list[Tensor]], torch.optim.Optimizer]] = {
+    "adam": lambda h, p: torch.optim.Adam(p, h.lr, (h.rho1, h.rho2), eps=h.delta),
+    "momentum": lambda h, p: torch.optim.SGD(p, h.lr, momentum=h.momentum),
+    "sgd": lambda h, p: torch.optim.SGD(p, h.lr),
+}
+SETTINGS = [  # every rule takes those that it knows
+    {"lr": 0.05, "delta": 0.5, "momentum": 0.9},
+    {"lr": 0.02, "delta": 1e-8, "momentum": 0.5, "rho1": 0.8, "rho2": 0.95},
+]
+ROTATION = np.array([[0.6, -0.8], [0.8, 0.6]])
+HESSIAN = ROTATION @ np.diag([1.0, 10.0]) @ ROTATION.T
+DESIGN = np.random.default_rng(0).normal(size=(12, 2))
+PROBLEMS = {  # Hessian and linear term of a quadratic
+    "rotated quadratic": (HESSIAN, np.array([3.0, -4.0])),
+    "least squares": (2 / 12 * DESIGN.T @ DESIGN, 2 / 12 * DESIGN.T @ (DESIGN @ [2.0, -1.0] + 0.5)),
+}
+START = (1.0, 1.5)
+STEPS = 50
+
+RULES = registered(Optimizer)
+every_rule = pytest.mark.parametrize("cls", RULES.values(), ids=RULES)
+first_order = [cls for cls in RULES.values() if issubclass(cls, FirstOrder)]
+every_first_order = pytest.mark.parametrize("cls", first_order, ids=lambda cls: cls.__name__)
+every_problem = pytest.mark.parametrize("problem", PROBLEMS)
+every_setting = pytest.mark.parametrize("setting", SETTINGS, ids=["setting 0", "setting 1"])
+
+
+def with_known(cls: type[Optimizer], setting: dict[str, float]) -> Optimizer:
+    return cls.model_validate({name: value for name, value in setting.items() if name in cls.tunable_names()})
+
+
+def scaled(cls: type[Optimizer], factor: float) -> Optimizer:
+    return cls.model_validate({name: value * factor for name, value in cls().tunables().items()})
+
+
+class Diagonal:
+    """M quadratics with their minima at 1: sum_p curvature/2 (theta - 1)**2, curvature [M, P]."""
+
+    def __init__(self, curvature: Tensor) -> None:
+        self.curvature = curvature
+
+    def value_and_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        distance = theta - 1
+        return (0.5 * self.curvature * distance * distance).sum(1), self.curvature * distance
+
+
+def trajectory(rule: FirstOrder, problem: str, stack: Callable, factor: Callable[[int], float]) -> Tensor:
+    """Theta after each step, [STEPS, 2]; the learning rate of step k is times factor(k)."""
+    hessian, linear = (torch.from_numpy(each) for each in PROBLEMS[problem])
+    theta = torch.tensor([START, START], dtype=torch.float64)
+    state, h, path = rule.init(theta), stack([rule] * 2), []
+    lr = h.lr.clone()
+    for k in range(STEPS):
+        h.lr = lr * factor(k)
+        rule.update(theta, theta @ hessian - linear, state, h)
+        path.append(theta[0].clone())
+    return torch.stack(path)
+
+
+def book_trajectory(rule: FirstOrder, problem: str, factor: Callable[[int], Any]) -> np.ndarray:
+    hessian, linear = (np.vectorize(mpmath.mpf, otypes=[object])(each) for each in PROBLEMS[problem])
+    h = SimpleNamespace(**{name: mpmath.mpf(value) for name, value in rule.tunables().items()})
+    lr, theta, memories, path = h.lr, [mpmath.mpf(x) for x in START], ({}, {}), []
+    for k in range(STEPS):
+        h.lr = lr * factor(k)
+        gradient = hessian @ np.array(theta) - linear
+        coordinates = zip(theta, gradient, memories, strict=True)
+        theta = [BOOK[rule.name](x, g, h, memory) for x, g, memory in coordinates]
+        path.append([float(x) for x in theta])
+    return np.array(path)
+
+
+def linear_decay(k: int) -> Any:
+    share = mpmath.mpf(min(k, 30)) / 30
+    return (1 - share) + share * mpmath.mpf("0.01")
+
+
+@every_first_order
+@every_problem
+@every_setting
+@pytest.mark.parametrize("factor", [lambda k: mpmath.mpf(1), linear_decay], ids=["constant", "linear decay"])
+def test_follows_the_book(cls: type[FirstOrder], problem: str, setting: dict, factor: Any, stack: Callable) -> None:
+    rule = with_known(cls, setting)
+    with mpmath.workdps(50):
+        expected = book_trajectory(rule, problem, factor)
+        path = trajectory(rule, problem, stack, lambda k: float(factor(k)))
+    np.testing.assert_allclose(path, expected, rtol=1e-12)
+
+
+@every_problem
+@every_setting
+@pytest.mark.parametrize("name", TORCH)
+def test_follows_torch(name: str, problem: str, setting: dict, stack: Callable) -> None:
+    rule = with_known(RULES[name], setting)
+    hessian, linear = (torch.from_numpy(each) for each in PROBLEMS[problem])
+    theta = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+    peer = TORCH[name](SimpleNamespace(**rule.tunables()), [theta])
+    for ours in trajectory(rule, problem, stack, lambda k: 1.0):
+        theta.grad = theta.detach() @ hessian - linear
+        peer.step()
+        torch.testing.assert_close(ours, theta.detach(), rtol=1e-12, atol=0)
+
+
+@every_rule
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("num_parameters", [1, 7, 17, 33, 1003])
+def test_rows_stand_alone(
+    cls: type[Optimizer], num_parameters: int, dtype: torch.dtype, stack: Callable, same_bits: Callable
+) -> None:
+    rules = [scaled(cls, factor) for factor in (1.0, 0.5, 0.9)]
+    generator = torch.Generator().manual_seed(num_parameters)
+    start, curvature = torch.randn(2, 3, num_parameters, generator=generator, dtype=dtype)
+
+    def run(rows: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
+        theta, objective = start[rows].clone(), Diagonal(curvature[rows].abs())
+        state, h = cls().init(theta), stack([rules[row] for row in rows], dtype)
+        for _ in range(20):
+            cls().step(theta, state, h, objective)
+        return theta, state
+
+    theta, state = run([0, 1, 2])
+    for row in range(3):
+        theta_alone, state_alone = run([row, row])
+        assert same_bits(theta[row], theta_alone[0])
+        assert all(same_bits(state[name][row], state_alone[name][0]) for name in state)
+
+
+@every_rule
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_step_is_in_place(cls: type[Optimizer], dtype: torch.dtype, stack: Callable) -> None:
+    theta, objective = torch.zeros(3, 5, dtype=dtype), Diagonal(torch.ones(3, 5, dtype=dtype))
+    state, h = cls().init(theta), stack([cls()] * 3, dtype)
+    settings = {name: value.clone() for name, value in vars(h).items() if isinstance(value, Tensor)}
+    before = theta.clone(), {name: (part.data_ptr(), part.shape) for name, part in state.items()}, theta.data_ptr()
+    value = cls().step(theta, state, h, objective)
+    torch.testing.assert_close(value, objective.value_and_gradient(before[0])[0])
+    assert not torch.equal(theta, before[0])
+    assert {name: (part.data_ptr(), part.shape) for name, part in state.items()} == before[1]
+    assert theta.data_ptr() == before[2]
+    assert all(len(part) == 3 and part.dtype == dtype and part.data_ptr() != before[2] for part in state.values())
+    assert all(torch.equal(getattr(h, name), value) for name, value in settings.items())
+
+
+@every_rule
+def test_descends(cls: type[Optimizer], stack: Callable) -> None:
+    objective = Diagonal(torch.tensor([[1.0, 10.0]] * 2))
+    theta = torch.tensor([[2.0, 2.0], [0.0, 2.0]])
+    state, h = cls().init(theta), stack([cls()] * 2, torch.float32)
+    if "lr" in cls.tunable_names():
+        h.lr = 10 * h.lr
+    first = cls().step(theta, state, h, objective)
+    for _ in range(100):
+        last = cls().step(theta, state, h, objective)
+    assert (last < 0.1 * first).all()
+
+
+@every_first_order
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("still", ["gradient", "lr"])
+def test_nothing_moves_without_gradient_or_rate(
+    cls: type[FirstOrder], still: str, dtype: torch.dtype, stack: Callable
+) -> None:
+    theta = torch.linspace(-1, 1, 10, dtype=dtype).reshape(2, 5)
+    before, state, h = theta.clone(), cls().init(theta), stack([cls()] * 2, dtype)
+    if still == "lr":
+        h.lr = 0 * h.lr
+    for _ in range(3):
+        cls().update(theta, torch.full_like(theta, 0.0 if still == "gradient" else 2.0), state, h)
+    assert torch.equal(theta, before)
+
+
+@every_rule
+def test_operations_are_safe(cls: type[Optimizer], stack: Callable, only_safe_operations: Callable) -> None:
+    if not cls.exact:
+        pytest.skip("says of itself that it is not exact")
+    theta, h = torch.zeros(2, 5), stack([cls()] * 2, torch.float32)
+    with only_safe_operations():
+        cls().step(theta, cls().init(theta), h, Diagonal(torch.ones(2, 5)))

@@ -1,0 +1,104 @@
+"""report.md: every section says what the numbers support, and nothing about the clock."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reporting.results import DIVERGED, course, finished, member, one_seed, several_seeds
+
+from dlx.core.errors import RunError
+from dlx.reporting.report import fit_sentences, replace_file, report_text, stopping_sentences, write_report
+
+FACTS = {"data": "digits: 1797 examples", "model": "mlp, 9_610 parameters"}
+
+
+def test_report_of_several_seeds(tmp_path: Path) -> None:
+    epochs, result = course({0: 22, 2: 19, 3: 30}, {1: 6})
+    write_report(tmp_path, epochs, result, FACTS)
+    text = (tmp_path / "report.md").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
+    assert "# digits: train\n\n4 seeds, trained for up to 30 epochs; 1 of 4 diverged.\n" in text
+    assert "- model: mlp, 9\\_610 parameters\n" in text
+    assert "| gap (test - train) | 0.194 ± 0.022 |" in text
+    assert "![Learning curve of digits](figures/learning_curve.png)" in text
+    assert "- seed 1 diverged: first non-finite loss at step 52, last finite loss 1.000e+30.\n" in text
+    assert "dlx train config.resolved.yaml\n" in text
+    assert "dlx train config.resolved.yaml 'seeds=[3]'" in text
+    assert text.count("\n\n\n") == 0
+
+
+def test_no_clock_values() -> None:
+    epochs, result = course({0: 5}, {})
+    later = [{**line, "time": {"seconds": 99.0}} for line in epochs]
+    assert report_text(epochs, result, FACTS) == report_text(later, result, FACTS)
+
+
+def test_fit_of_several_seeds() -> None:
+    text = " ".join(fit_sentences(several_seeds(DIVERGED)))
+    assert "the train loss is 0.123 ± 0.025, the test loss 0.276 ± 0.028: the gap is 0.1523 ± 0.0025 over 3" in text
+    assert "The test loss is the higher one in 3 of 3 seeds." in text
+    assert "overfitting." in text
+    assert "chance" not in text
+
+
+def test_overfitting_is_said_only_if_every_seed_shows_it() -> None:
+    result = several_seeds()
+    assert "in all 3 seeds: overfitting" in " ".join(fit_sentences(result))
+    result["members"][1]["last"]["test"]["loss"] = 0.0
+    assert ": overfitting" not in " ".join(fit_sentences(result))
+
+
+def test_fit_of_one_seed() -> None:
+    text = " ".join(fit_sentences(one_seed()))
+    assert "the train loss is 0.1000, the test loss 0.2500: the gap is 0.1500." in text
+    assert text.endswith("One seed does not tell how much of this is chance.")
+
+
+def dropped(result: dict[str, Any], part: str) -> dict[str, Any]:
+    result = copy.deepcopy(result)
+    for place in (result["summary"], result["summary"]["last"], *result["members"]):
+        place.pop(part)
+    return result
+
+
+def test_fit_without_test_warns_of_the_choice() -> None:
+    result = dropped(one_seed(), "test")
+    assert "chosen by this validation loss" in " ".join(fit_sentences(result))
+    assert "test" not in " ".join(stopping_sentences(result)).lower()
+
+
+def test_without_valid_nothing_is_chosen() -> None:
+    result = dropped(one_seed(), "valid")
+    result["members"][0]["stop_reason"] = "max_epochs"
+    assert "With the last weights" in " ".join(fit_sentences(result))
+    assert list(stopping_sentences(result)) == [
+        "The seed trained for all epochs.",
+        "There is no validation data, so nothing chose an epoch: the best weights are the last.",
+    ]
+
+
+def test_stopping_counts_reasons() -> None:
+    result = finished([member(0), {**member(1), "stop_reason": "max_epochs"}, DIVERGED])
+    text = " ".join(stopping_sentences(result))
+    assert text.startswith("1 of 2 seeds that did not diverge stopped early")
+    assert "1 of 2 seeds that did not diverge trained for all epochs." in text
+    assert "of epochs 10 to 11." in text
+
+
+def test_all_diverged() -> None:
+    text = report_text(*course({}, {0: 3, 1: 1}), FACTS)
+    assert "2 of 2 diverged" in text
+    assert "## Fit" not in text
+    assert "## Early stopping" not in text
+
+
+def test_one_seed_has_one_command() -> None:
+    assert "seeds=" not in report_text(*course({4: 3}, {}), FACTS)
+
+
+def test_replace_leaves_the_old_file_where_it_cannot_write(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(RunError, match=r"cannot write .*taken"):
+        replace_file(tmp_path / "taken", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
