@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -29,57 +28,43 @@ class Order:
     key: tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class Batches:
-    """The batches of one epoch.
-
-    Attributes:
-        indices: Example of each place, [S, M, B] for S steps.
-        weights: Weight of each place, [S, M, B]; those of a batch with examples sum to 1.
-        active: Whether a member has this step at all, [S, M].
-    """
-
-    indices: Indices
-    weights: np.ndarray[Any, np.dtype[np.float64]]
-    active: np.ndarray[Any, np.dtype[np.bool_]]
-
-
 def num_steps(num_train: int, batch_size: int) -> int:
     """Count the steps of an epoch."""
     return -(-num_train // batch_size)
 
 
-def epoch_batches(orders: Sequence[Order], epoch: int, batch_size: int) -> Batches:
-    """Draw the batches of one epoch.
+class BatchPlan:
+    """The batches of every epoch for M members, with as many steps S as the longest member needs.
 
     Args:
-        orders: One order per member, length M.
-        epoch: Number of the epoch.
+        orders: One order per member.
         batch_size: Examples per batch, B.
 
-    Returns:
-        The batches, with as many steps S as the longest member needs.
+    Attributes:
+        weights: Weight of each place, [S, M, B], the same in every epoch; those of a batch with examples sum to 1.
+        active: Whether a member has this step at all, [S, M].
     """
-    total = max(num_steps(len(order.train), batch_size) for order in orders)
-    shape = (total, len(orders), batch_size)
-    indices, weights = np.empty(shape, dtype=np.int64), np.empty(shape)
-    active = np.empty(shape[:2], dtype=np.bool_)
-    drawn: dict[tuple[int, int, int, int], tuple[Indices, np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
-    for row, order in enumerate(orders):
-        identity = (*order.key, id(order.train))
-        if identity not in drawn:
-            drawn[identity] = _draw(order, epoch, batch_size, total)
-        indices[:, row], weights[:, row], active[:, row] = drawn[identity]
-    return Batches(indices, weights, active)
 
+    def __init__(self, orders: Sequence[Order], batch_size: int) -> None:
+        self._orders, self._batch_size = orders, batch_size
+        sizes = np.array([len(order.train) for order in orders])
+        self._total = num_steps(int(sizes.max()), batch_size)
+        first = np.arange(self._total)[:, None] * batch_size
+        count = np.clip(sizes - first, 0, batch_size)
+        self.active = count > 0
+        self.weights = (np.arange(batch_size) < count[..., None]) / np.maximum(count, 1)[..., None]
 
-def _draw(order: Order, epoch: int, batch_size: int, total: int) -> tuple[Indices, Any, Any]:
-    shuffled = stream("order", *order.key, epoch).permutation(order.train)
-    first_of_batch = np.arange(total) * batch_size
-    count = np.clip(len(shuffled) - first_of_batch, 0, batch_size)
-    place = first_of_batch[:, None] + np.arange(batch_size)
-    is_example = place < len(shuffled)
-    padding = np.minimum(first_of_batch, len(shuffled) - 1)[:, None]
-    indices = shuffled[np.where(is_example, place, padding)]
-    weights = is_example / np.maximum(count, 1)[:, None]
-    return indices, weights, count > 0
+    def draw(self, epoch: int) -> Indices:
+        """Draw the example of each place in an epoch, [S, M, B]."""
+        padded = np.empty((len(self._orders), self._total * self._batch_size), dtype=np.int64)
+        drawn: dict[tuple[int, ...], int] = {}
+        for row, order in enumerate(self._orders):
+            identity = (*order.key, id(order.train))
+            if identity in drawn:
+                padded[row] = padded[drawn[identity]]
+                continue
+            drawn[identity] = row
+            size = len(order.train)
+            padded[row, :size] = stream("order", *order.key, epoch).permutation(order.train)
+            padded[row, size:] = padded[row, (size - 1) // self._batch_size * self._batch_size]
+        return padded.reshape(len(self._orders), self._total, self._batch_size).swapaxes(0, 1).copy()

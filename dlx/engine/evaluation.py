@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from torch.utils import _pytree as pytree
 
 from dlx.core.records import Cell, Scores
 from dlx.core.types import Hyper, Scored, Sums
-from dlx.data.splits import Indices
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.population import Member, with_twin
 from dlx.engine.replay import Replay
@@ -24,22 +23,36 @@ CHUNK_EXAMPLES = 512
 
 
 class Chunks:
-    """The examples of a part for every row, cut into padded chunks, [chunks, M, E].
+    """The examples of a part for every row, cut into padded chunks of E examples.
 
     Args:
-        parts: Indices of each row's examples, not empty, length M.
-        largest: Size of the part's largest fold in the members' plan, from which alone the shape E follows.
-        device: Where the indices lie.
+        rows: The members, of one plan.
+        part: Name of the part; no row's may be empty.
     """
 
-    def __init__(self, parts: Sequence[Indices], largest: int, device: torch.device) -> None:
+    def __init__(self, rows: Rows, part: str) -> None:
+        parts = [getattr(member.parts, part) for member in rows.members]
+        # E follows from the part's largest fold in the members' plan alone, not from who is here (rule D).
+        largest = getattr(rows.members[0].sizes, part)
         num_chunks = -(-largest // CHUNK_EXAMPLES)
-        shape = (len(parts), num_chunks, -(-largest // num_chunks))
-        place = np.arange(shape[1] * shape[2])
-        indices = np.stack([part[np.minimum(place, len(part) - 1)] for part in parts]).reshape(shape)
-        is_example = np.stack([place < len(part) for part in parts]).reshape(shape)
-        self.indices = torch.from_numpy(indices.swapaxes(0, 1).copy()).to(device)
-        self.weights = torch.from_numpy(is_example.swapaxes(0, 1).astype(np.float64)).to(device)
+        place = np.arange(num_chunks * -(-largest // num_chunks)).reshape(num_chunks, 1, -1)
+        sizes = np.array([len(each) for each in parts])[:, None]
+        is_example = torch.from_numpy((place < sizes).astype(np.float64)).to(rows.theta.device)
+        self._feed, self._num_rows = rows.feed, len(parts)
+        self._weights = is_example
+        shared = rows.feed.is_shared and all(np.array_equal(each, parts[0]) for each in parts)
+        indices = [each[np.minimum(place[:, 0], len(each) - 1)] for each in (parts[:1] if shared else parts)]
+        self._indices = torch.from_numpy(np.stack(indices, 1)).to(rows.theta.device)
+        self._shared = [self._feed.gather(chunk) for chunk in self._indices] if shared else None
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        """Give inputs [M, E, D], scaled and raw targets [M, E(, C)] and weights [M, E] of each chunk.
+
+        Rows that share examples and scale read the same memory, gathered once.
+        """
+        for number, weights in enumerate(self._weights):
+            gathered = self._shared[number] if self._shared else self._feed.gather(self._indices[number])
+            yield *(each.expand(self._num_rows, *each.shape[1:]) for each in gathered), weights
 
 
 class Evaluator:
@@ -53,14 +66,9 @@ class Evaluator:
     def __init__(self, rows: Rows, parts: Sequence[str]) -> None:
         self._rows = rows
         self._loss_h = rows.loss_tunables()
-        named = [member.parts.named() for member in rows.members]
-        sizes, device = rows.members[0].sizes, rows.theta.device
-        self._chunks = {
-            part: Chunks([each[part] for each in named], getattr(sizes, part), device)
-            for part in parts
-            if part in named[0]
-        }
+        self._chunks = {part: Chunks(rows, part) for part in parts if part in rows.members[0].parts.named()}
         self._replay = Replay(self._flat_sums, fixed=(rows.theta,))
+        self._replay_close = Replay(self._flat_scores)
 
     @property
     def parts(self) -> list[str]:
@@ -82,13 +90,12 @@ class Evaluator:
         Returns:
             The mean loss and the metrics, [1 + number of metrics, M], float64. A row of NaN stays NaN.
         """
-        chunks, total = self._chunks[part], None
-        for indices, weights in zip(chunks.indices, chunks.weights, strict=True):
-            inputs, scaled, raw = self._rows.feed.gather(indices)
-            sums = self._replay(theta, inputs, scaled, raw, weights)
+        total: tuple[Tensor, ...] | None = None
+        for chunk in self._chunks[part]:
+            sums = self._replay(theta, *chunk)
             total = sums if total is None else tuple(a + b for a, b in zip(total, sums, strict=True))
-        closed = vmap(self._close)(pytree.tree_unflatten(list(total or ()), self._structure))
-        return torch.stack(closed)
+        (closed,) = self._replay_close(*(total or ()))
+        return closed
 
     def _flat_sums(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
         rows = self._rows
@@ -119,6 +126,9 @@ class Evaluator:
         scored = Scored(predictions, targets, weights, nll)
         metrics = self._rows.recipe.metrics
         return (losses * weights).sum(), weights.sum(), [metric.update(scored) for metric in metrics]
+
+    def _flat_scores(self, *sums: Tensor) -> tuple[Tensor]:
+        return (torch.stack(vmap(self._close)(pytree.tree_unflatten(list(sums), self._structure))),)
 
     def _close(self, sums: Any) -> tuple[Tensor, ...]:
         loss, weight, by_metric = sums

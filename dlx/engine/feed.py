@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from dlx.core.types import Examples
-from dlx.data.batches import Batches
 from dlx.data.preprocessing import Affine
 
 BLOCK_BYTES = 1 << 20
@@ -49,19 +48,37 @@ class RowAffine:
     Args:
         maps: One map per row, length M.
         like: Gives dtype and device.
+
+    Attributes:
+        shift: [M, 1, D].
+        scale: [M, 1, D].
+        is_shared: Whether all rows have the same map.
     """
 
     def __init__(self, maps: Sequence[Affine], like: Tensor) -> None:
-        shift, scale = (np.stack([getattr(each, name) for each in maps]) for name in ("shift", "scale"))
-        self.is_identity = bool((shift == 0).all() and (scale == 1).all())
-        self.shift = torch.from_numpy(shift[:, None]).to(like)
-        """[M, 1, D], as ``scale``."""
-        self.scale = torch.from_numpy(scale[:, None]).to(like)
-        self._inverse = torch.from_numpy(1 / scale[:, None]).to(like)
+        shift, scale = (np.stack([getattr(each, name) for each in maps])[:, None] for name in ("shift", "scale"))
+        self.shift, self.scale, self._inverse = (torch.from_numpy(x).to(like) for x in (shift, scale, 1 / scale))
+        self.is_shared = bool((shift == shift[0]).all() and (scale == scale[0]).all())
 
     def apply_(self, raw: Tensor) -> Tensor:
         """Scale in place, [..., M, B, D]."""
-        return raw if self.is_identity else raw.sub_(self.shift).mul_(self._inverse)
+        return raw.sub_(self.shift).mul_(self._inverse)
+
+    def apply_shared(self, raw: Tensor) -> Tensor:
+        """Scale all examples by the map that all rows have, [N, D], to the bits that ``apply_`` gives for each row."""
+        return raw.sub(self.shift[0]).mul_(self._inverse[0])
+
+
+class _Column:
+    """Inputs or targets of all examples, scaled as they are read: beforehand where all rows share one map."""
+
+    def __init__(self, raw: Tensor, maps: RowAffine | None) -> None:
+        self._maps = maps if maps and not maps.is_shared else None
+        self._source = maps.apply_shared(raw) if maps and maps.is_shared else raw
+
+    def take(self, indices: Tensor) -> Tensor:
+        taken = _take(self._source, indices)
+        return self._maps.apply_(taken) if self._maps else taken
 
 
 class Feed:
@@ -74,26 +91,29 @@ class Feed:
     """
 
     def __init__(self, data: DeviceExamples, inputs: RowAffine, targets: RowAffine | None) -> None:
-        self._data, self._inputs, self._targets = data, inputs, targets
+        self._raw_targets = data.targets
+        self._inputs, self._targets = _Column(data.inputs, inputs), _Column(data.targets, targets)
+        self._example_bytes = data.inputs[0].nbytes
+        self.is_shared = inputs.is_shared and (targets is None or targets.is_shared)
+        """Whether all rows read the same scaled examples."""
 
     def gather(self, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give scaled inputs [..., M, B, D], scaled targets and raw targets [..., M, B(, C)] at [..., M, B]."""
-        inputs = _take(self._data.inputs, indices)
-        raw = _take(self._data.targets, indices)
-        scaled = raw if self._targets is None else self._targets.apply_(raw.clone())
-        return self._inputs.apply_(inputs), scaled, raw
+        return self._inputs.take(indices), self._targets.take(indices), _take(self._raw_targets, indices)
 
-    def batches(self, batches: Batches, first: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Give inputs, targets and weights of every step from ``first`` on, gathered some steps at a time."""
-        like = self._data.inputs
-        num_steps, *shape = batches.indices.shape
-        step_bytes = int(np.prod(shape)) * like[0].nbytes
-        size = max(1, BLOCK_BYTES // step_bytes)
-        for start in range(first, num_steps, size):
-            block = slice(start, start + size)
-            inputs, targets, _ = self.gather(torch.from_numpy(batches.indices[block]).to(like.device))
-            weights = torch.from_numpy(batches.weights[block]).to(like)
-            yield from zip(inputs.unbind(0), targets.unbind(0), weights.unbind(0), strict=True)
+    def batches(self, indices: Tensor, weights: Tensor, first: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Give inputs, targets and weights of every step from ``first`` on, gathered some steps at a time.
+
+        Args:
+            indices: Examples, [S, M, B].
+            weights: Their weights, [S, M, B].
+            first: The first step.
+        """
+        size = max(1, BLOCK_BYTES // (indices[0].numel() * self._example_bytes))
+        for start in range(first, len(indices), size):
+            block = indices[start : start + size]
+            inputs, targets = self._inputs.take(block).unbind(0), self._targets.take(block).unbind(0)
+            yield from zip(inputs, targets, weights[start : start + size].unbind(0), strict=True)
 
 
 def _take(source: Tensor, indices: Tensor) -> Tensor:

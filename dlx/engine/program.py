@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dlx.core.records import MemberEpoch
-from dlx.data.batches import Batches, Order, epoch_batches, num_steps
+from dlx.data.batches import BatchPlan, Order
 from dlx.engine.evaluation import Evaluator
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.objective import EmpiricalRisk
@@ -57,13 +57,15 @@ class Program:
         self._evaluator = Evaluator(rows, WATCHED)
         self._h, self._schedule_h = rows.tunables("optimizer"), rows.tunables("schedule")
         self._lr: Tensor | None = getattr(self._h, "lr", None)
+        orders = [Order(member.parts.train, member.cell) for member in rows.members]
+        self._plan = BatchPlan(orders, self.population.recipe.training.batch_size)
+        self._weights = torch.from_numpy(self._plan.weights).to(rows.theta)
         self._steps: Iterator[None] | None = None
 
     @property
     def num_steps(self) -> int:
         """Steps of an epoch, of the member with most."""
-        batch_size = self.population.recipe.training.batch_size
-        return max(num_steps(len(member.parts.train), batch_size) for member in self._rows.members)
+        return len(self._plan.active)
 
     @torch.no_grad()
     def advance(self, seconds: float) -> bool:
@@ -79,20 +81,19 @@ class Program:
     def _epoch_steps(self) -> Iterator[None]:
         """Take the steps of the current epoch that are not done yet, one at a time."""
         population = self.population
-        orders = [Order(member.parts.train, member.cell) for member in self._rows.members]
-        self._batches = batches = epoch_batches(orders, population.epoch + 1, population.recipe.training.batch_size)
-        self._rates = self._learning_rates(batches)
+        self._rates = self._learning_rates()
+        indices = torch.from_numpy(self._plan.draw(population.epoch + 1)).to(population.theta.device)
         first = len(population.losses)
-        for step, batch in enumerate(self._rows.feed.batches(batches, first), first):
+        for step, batch in enumerate(self._rows.feed.batches(indices, self._weights, first), first):
             self._objective.batch = batch
             if self._rates is not None:
                 self._h.lr = self._rates[step]
-            population.losses.append(self._step(batches.active[step]))
+            population.losses.append(self._step(self._plan.active[step]))
             yield
 
-    def _learning_rates(self, batches: Batches) -> Tensor | None:
+    def _learning_rates(self) -> Tensor | None:
         """Give the scheduled rate of every row at every step of the epoch, [S, rows, 1], or None if it is constant."""
-        done_before = np.cumsum(batches.active, 0) - batches.active + self.population.steps
+        done_before = np.cumsum(self._plan.active, 0) - self._plan.active + self.population.steps
         steps = torch.from_numpy(done_before[..., None]).to(self.population.theta.device, torch.float64)
         factor = self.population.recipe.schedule.factor(steps, self._schedule_h)
         return None if factor is None or self._lr is None else (self._lr * factor).to(self.population.theta)
@@ -134,7 +135,7 @@ class Program:
         of = list(zip(members, records, strict=True))
         population.keep(population.best_theta, [member for member, record in of if record.is_best])
         population.keep(population.last_theta, [member for member, record in of if record.stop_reason])
-        population.steps = population.steps + self._batches.active.sum(0)
+        population.steps = population.steps + self._plan.active.sum(0)
         population.losses = []
         population.epoch += 1
         self._steps = None
@@ -146,7 +147,7 @@ class Program:
     def _judge(self, member: int, epoch: _Epoch) -> MemberEpoch:
         """Take an epoch into a member's course."""
         population, row = self.population, self.population.rows.index(member)
-        active, before = self._batches.active[:, row], int(population.steps[row])
+        active, before = self._plan.active[:, row], int(population.steps[row])
         scores = {part: {name: float(x[row]) for name, x in each.items()} for part, each in epoch.scores.items()}
         rates = epoch.rates[active, row] if epoch.rates is not None else None
         base = population.members[member].recipe.optimizer.tunables().get("lr")

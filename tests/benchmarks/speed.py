@@ -205,7 +205,10 @@ def breakdown(num_members: int, hidden: int) -> None:
         parts = {
             "replay: value and gradient": clock(lambda: objective.value_and_gradient(population.theta), 17 * n),
             "update": clock(lambda: rule.update(population.theta, gradient.clone(), population.state, program._h), n),
-            "order and gather, scale": clock(lambda: list(rows.feed.batches(_batches(program), 0)), n) / 17,
+            "order and gather, scale": clock(
+                lambda: list(rows.feed.batches(torch.from_numpy(program._plan.draw(1)), program._weights, 0)), n
+            )
+            / 17,
             "evaluation": clock(
                 lambda: [program._evaluator.scores(population.theta, part) for part in ("train", "valid")], n
             )
@@ -217,14 +220,6 @@ def breakdown(num_members: int, hidden: int) -> None:
     for name, microseconds in parts.items():
         print(f"  {name:38} {microseconds:8.1f} us  {microseconds / total:5.0%}")
     _floor(num_members, hidden, clock)
-
-
-def _batches(program: Program) -> Any:
-    program._steps = None
-    next(steps := program._epoch_steps())
-    steps.close()
-    program.population.losses.clear()
-    return program._batches
 
 
 def _floor(num_members: int, hidden: int, clock: Callable[..., float]) -> None:

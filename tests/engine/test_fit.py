@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 
 from dlx.core.records import Cell, EpochDone, Progress
 from dlx.core.types import Examples
-from dlx.data.batches import Order, epoch_batches
+from dlx.data.batches import BatchPlan, Order
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.fit import chunk, fit
 from dlx.engine.layout import Layout
@@ -34,9 +34,9 @@ def torch_loop(member: Member, examples: Examples, build: Any, epochs: int) -> t
     optimizer = build(module.parameters())
     inputs = torch.from_numpy((examples.inputs - member.input_scale.shift) / member.input_scale.scale)
     targets = torch.from_numpy(examples.targets)
+    plan = BatchPlan([Order(member.parts.train, member.cell)], member.recipe.training.batch_size)
     for epoch in range(1, epochs + 1):
-        batches = epoch_batches([Order(member.parts.train, member.cell)], epoch, member.recipe.training.batch_size)
-        for indices, weights in zip(batches.indices[:, 0], batches.weights[:, 0], strict=True):
+        for indices, weights in zip(plan.draw(epoch)[:, 0], plan.weights[:, 0], strict=True):
             chosen = torch.from_numpy(indices[weights > 0])
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(module(inputs[chosen]), targets[chosen]).backward()
