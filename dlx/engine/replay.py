@@ -2,8 +2,8 @@
 
 ``vmap``, ``functional_call`` and autograd take more time per step than the kernels of a small network. They decide
 nothing that changes from step to step, so their work is done once: the function runs under a dispatch mode that writes
-down every aten call, the list is compiled into straight-line Python, and the same shapes run that from then on, to the
-same bits.
+down every aten call, the calls become one TorchScript graph, and the same shapes run that from then on, to the same
+bits, without Python between two kernels (and without its lock, so that chunks in threads do not wait for each other).
 
 Each call's tensors are one of three kinds:
     inputs       given anew at every call;
@@ -11,19 +11,22 @@ Each call's tensors are one of three kinds:
                  who changes one must do it in place. Views of constants are made once and not replayed;
     results      of an earlier call, dropped after their last use.
 Python branches are baked in: what must change them (training or evaluation) needs a recording of its own. A function
-that reads a value from a tensor cannot be recorded, and one whose replay differs from its eager result is not replayed.
+that reads a value from a tensor or draws from torch's generator cannot be recorded and runs as it is, as does one whose
+replay differs from its eager result in any bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+ENUMERATED = {torch.contiguous_format: 0, torch.preserve_format: 1, torch.channels_last: 2, torch.strided: 0}
+"""Numbers that graphs have for what Python has objects for; those of c10's MemoryFormat and Layout."""
 Function = Callable[..., tuple[Tensor, ...]]
 
 
@@ -43,11 +46,11 @@ class Replay:
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Give what the function gives, without a gradient history."""
         key = tuple((x.shape, x.stride(), x.dtype, any(x is fixed for fixed in self._fixed)) for x in inputs)
-        recording = self._recordings.get(key)
         if key not in self._recordings:
             # The first call runs as it is: what is called once is not worth a recording.
             self._recordings[key] = None
             return self._function(*inputs)
+        recording = self._recordings[key]
         if recording is None:
             recording = self._recordings[key] = self._record(inputs)
         with torch.no_grad():
@@ -58,13 +61,13 @@ class Replay:
         try:
             with recorder:
                 eager = self._function(*inputs)
+            replay = recorder.compile(eager)
+            with torch.no_grad():
+                repeated = replay(*inputs)
         except _SharedResultError:
             return self._record(inputs, share=False)
-        except _NotRecordableError:
+        except (_NotRecordableError, RuntimeError, TypeError, KeyError):
             return self._function
-        replay = recorder.compile(eager)
-        with torch.no_grad():
-            repeated = replay(*inputs)
         same = all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(eager, repeated, strict=True))
         return replay if same else self._function
 
@@ -77,8 +80,23 @@ class _SharedResultError(Exception):
     """Something is changed in place after two equal calls were made one."""
 
 
+class _Slot(NamedTuple):
+    """A tensor of the recording, by its number."""
+
+    number: int
+
+
+class _Call(NamedTuple):
+    """An aten call: all arguments of its schema in order, with slots for tensors, and the slots of its results."""
+
+    operation: Any
+    arguments: tuple[Any, ...]
+    results: tuple[_Slot, ...]
+    gives_list: bool
+
+
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Writes down aten calls as lines of Python over named slots.
+    """Writes down aten calls over numbered slots.
 
     Args:
         inputs: What is given anew at every call.
@@ -92,18 +110,17 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, inputs: tuple[Tensor, ...], fixed: tuple[Tensor, ...], share: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._alive: list[Any] = []  # keeps every tensor seen, so that a key is never used twice
-        self._slots: dict[Any, str] = {}
-        self._globals: dict[str, Any] = {}
-        self._lines: list[tuple[str, list[str], str]] = []  # results, names used, expression
-        self._names_of: dict[str, list[str]] | None = {} if share else None  # results of a call, by its expression
+        self._alive: list[Any] = []  # keeps every tensor seen, so that an identity is never used twice
+        self._slots: dict[Any, _Slot] = {}
+        self._constants: dict[Any, tuple[_Slot, Tensor]] = {}
+        self._calls: list[_Call] = []
+        self._made: dict[Any, tuple[_Slot, ...]] | None = {} if share else None
         self._has_shared = False
-        self._parameters: list[str] = []
-        for number, tensor in enumerate(inputs):
-            name = f"x{number}"
-            self._parameters.append(name)
+        self._count = 0
+        self._inputs = [self._new_slot() for _ in inputs]
+        for slot, tensor in zip(self._inputs, inputs, strict=True):
             if not any(tensor is each for each in fixed):
-                self._slots[_identity(tensor)] = name
+                self._slots[_identity(tensor)] = slot
                 self._alive.append(tensor)
 
     def __torch_dispatch__(
@@ -116,73 +133,114 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if len(results) != len(pytree.tree_leaves(out)) or torch.Tag.nondeterministic_seeded in func.tags:
             raise _NotRecordableError
         self._alive += [*tensors, *results]
-        from_constants = bool(tensors) and all(_identity(x) not in self._slots for x in tensors)
-        is_view = func._schema.name != "aten::_unsafe_view" and all(
-            r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns
-        )
-        known = all(_identity(x) in self._slots for x in results)
-        if is_view and (from_constants or known):
-            return out
+        if _is_view(func) and (
+            all(_identity(x) not in self._slots for x in tensors) or all(_identity(x) in self._slots for x in results)
+        ):
+            return out  # a view of constants, or another name of what is known
         if func._schema.is_mutable and self._has_shared:
             raise _SharedResultError
         self._write(func, args, kwargs, [] if func._schema.is_mutable else results)
         return out
 
     def _write(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[Tensor]) -> None:
-        used: list[str] = []
-
-        def spell(x: Any) -> str:
-            if isinstance(x, Tensor):
-                used.append(self._name(x))
-                return used[-1]
-            if isinstance(x, list | tuple):
-                return "[" + ", ".join(spell(each) for each in x) + "]"
-            if isinstance(x, bool | int | float | str | None) and repr(x) not in ("inf", "-inf", "nan"):
-                return repr(x)
-            return self._constant(x)
-
-        spelled = [spell(x) for x in args] + [f"{key}={spell(x)}" for key, x in kwargs.items()]
-        expression = f"{self._constant(func._op)}({', '.join(spelled)})"
-        shared = (self._names_of or {}).get(expression) if results else None
-        names = shared or [f"t{len(self._lines)}_{number}" for number in range(len(results))]
-        self._slots |= {_identity(result): name for result, name in zip(results, names, strict=True)}
+        schema = func._schema.arguments
+        given = {argument.name: value for argument, value in zip(schema, args, strict=False)} | kwargs
+        complete = [given.get(argument.name, argument.default_value) for argument in schema]
+        arguments = tuple(self._spell(value) for value in complete)
+        key = (func, repr(arguments))
+        shared = self._made.get(key) if self._made and results else None
+        slots = shared or tuple(self._new_slot() for _ in results)
+        self._slots |= {_identity(result): slot for result, slot in zip(results, slots, strict=True)}
         if shared:
             self._has_shared = True
             return
-        is_list = len(func._schema.returns) == 1 and "[]" in str(func._schema.returns[0].type)
-        self._lines.append((", ".join(names) + ("," if is_list else ""), used, expression))
-        if self._names_of is not None:
-            self._names_of[expression] = names
+        gives_list = any(each.type.kind() == "ListType" for each in func._schema.returns)
+        self._calls.append(_Call(func, arguments, slots, gives_list))
+        if self._made is not None:
+            self._made[key] = slots
 
-    def _name(self, tensor: Tensor) -> str:
-        return self._slots.get(_identity(tensor)) or self._constant(tensor)
+    def _spell(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return self._slot_of(value)
+        return [self._spell(each) for each in value] if isinstance(value, list | tuple) else value
 
-    def _constant(self, value: Any) -> str:
-        for name, known in self._globals.items():
-            if known is value:
-                return name
-        name = f"c{len(self._globals)}"
-        self._globals[name] = value
-        return name
+    def _slot_of(self, tensor: Tensor) -> _Slot:
+        identity = _identity(tensor)
+        if identity in self._slots:
+            return self._slots[identity]
+        return self._constants.setdefault(identity, (self._new_slot(), tensor))[0]
+
+    def _new_slot(self) -> _Slot:
+        self._count += 1
+        return _Slot(self._count)
 
     def compile(self, results: tuple[Tensor, ...]) -> Function:
-        """Compile the calls that lead to the results, each name dropped after its last use."""
-        returned = [self._name(x) for x in results]
-        body = [f"return ({', '.join(returned)},)"]
-        needed = set(returned)
-        for left, used, expression in reversed(self._lines):
-            names = left.replace(",", " ").split()
-            if names and not needed.intersection(names):
-                continue  # a result that nothing reads
-            dead = [name for name in dict.fromkeys([*used, *names]) if name not in needed and name[0] == "t"]
-            if dead:
-                body.append(f"del {', '.join(dead)}")
-            body.append(f"{left} = {expression}" if names else expression)
-            needed.update(used)
-        source = f"def replay({', '.join(self._parameters)}):\n    " + "\n    ".join(reversed(body))
-        namespace = dict(self._globals)
-        exec(source, namespace)  # noqa: S102 - the source is made of the names above, nothing a user wrote
-        return namespace["replay"]  # type: ignore[no-any-return]
+        """Turn the calls into a graph that gives the results.
+
+        Raises:
+            RuntimeError: If TorchScript has no such call; TypeError or KeyError if it has no form for an argument.
+        """
+        returned = [self._slot_of(result) for result in results]
+        graph = torch._C.Graph()
+        values = {slot: graph.addInput() for slot in self._inputs}
+        values |= {slot: graph.addInput() for slot, _ in self._constants.values()}
+        for call in self._calls:
+            _emit(graph, values, call)
+        graph.registerOutput(_construct(graph, [values[slot] for slot in returned], "prim::TupleConstruct"))
+        function = torch._C._create_function_from_graph("replay", graph)
+        constants = [tensor for _, tensor in self._constants.values()]
+
+        def replay(*inputs: Tensor) -> tuple[Tensor, ...]:
+            # Without the optimizer of graphs: what it fuses has other bits.
+            torch._C._set_graph_executor_optimize(False)
+            return function(*inputs, *constants)  # type: ignore[no-any-return]
+
+        return replay
+
+
+def _emit(graph: Any, values: dict[_Slot, Any], call: _Call) -> None:
+    """Append a call to a graph."""
+
+    def value_of(argument: Any) -> Any:
+        if isinstance(argument, _Slot):
+            return values[argument]
+        if isinstance(argument, list) and any(isinstance(each, _Slot) for each in argument):
+            return _construct(graph, [values[each] for each in argument], "prim::ListConstruct")
+        return graph.insertConstant(ENUMERATED[argument] if _is_enumerated(argument) else argument)
+
+    count = 1 if call.gives_list else len(call.operation._schema.returns)
+    node = graph.create(call.operation._schema.name, [value_of(each) for each in call.arguments], count)
+    graph.appendNode(node)
+    outputs = list(node.outputs())
+    if call.gives_list:
+        outputs[0].setType(torch._C.ListType.ofTensors())
+        unpack = graph.create("prim::ListUnpack", outputs, len(call.results))
+        graph.appendNode(unpack)
+        outputs = list(unpack.outputs())
+    values |= dict(zip(call.results, outputs, strict=False))
+
+
+def _is_enumerated(argument: Any) -> bool:
+    return isinstance(argument, torch.memory_format | torch.layout)
+
+
+def _construct(graph: Any, elements: list[Any], kind: str) -> Any:
+    """Append a list or tuple of tensors to a graph."""
+    node = graph.create(kind, elements, 1)
+    graph.appendNode(node)
+    types = torch._C.ListType.ofTensors() if kind == "prim::ListConstruct" else _tuple_type(len(elements))
+    node.output().setType(types)
+    return node.output()
+
+
+def _tuple_type(length: int) -> Any:
+    return torch._C.TupleType([torch._C.TensorType.get()] * length)
+
+
+def _is_view(func: Any) -> bool:
+    """Tell whether the results of a call are views of its arguments, and nothing is changed."""
+    returns = func._schema.returns
+    return all(each.alias_info is not None and not each.alias_info.is_write for each in returns)
 
 
 def _identity(tensor: Tensor) -> Any:
