@@ -18,6 +18,8 @@ from dlx.engine.feed import DeviceExamples
 from dlx.engine.fit import fit
 from dlx.engine.population import Member, Population, Recipe, build_members
 
+CPU = torch.device("cpu")
+
 
 def make_examples(task: str, num_examples: int = 90, num_features: int = 5, num_targets: int = 3) -> Examples:
     """Make examples that a small model can learn, on an odd scale."""
@@ -71,12 +73,17 @@ def make_members(
     return members, examples
 
 
-def train(members: Sequence[Member], examples: Examples, sizes: Sequence[int] | None = None) -> dict[Cell, Any]:
+def train(
+    members: Sequence[Member],
+    examples: Examples,
+    sizes: Sequence[int] | None = None,
+    device: torch.device = CPU,
+) -> dict[Cell, Any]:
     """Train members in populations of the given sizes; give for each its last and best weights and its epochs."""
-    data = DeviceExamples.load(examples, torch.device("cpu"), members[0].recipe.spec.dtype)
+    data = DeviceExamples.load(examples, device, members[0].recipe.spec.dtype)
     cuts = np.cumsum(sizes or [len(members)])[:-1]
     chunks = [list(chunk) for chunk in np.split(np.array(members, dtype=object), cuts)]
-    populations = [Population.build(chunk, torch.device("cpu")) for chunk in chunks]
+    populations = [Population.build(chunk, device) for chunk in chunks]
     epochs: dict[Cell, list[Any]] = {member.cell: [] for member in members}
     for record in fit(populations, data):
         for each in getattr(record, "members", ()):

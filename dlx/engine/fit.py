@@ -19,24 +19,27 @@ import torch
 
 from dlx.core.records import EpochDone, Progress, Record
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.population import Member, Population
+from dlx.engine.population import Member, Population, initial_theta
 from dlx.engine.program import Program
 
-CHUNK_MEMBERS = 8
-"""Members of a chunk at least: smaller ones cost more in dispatch than a second core gives."""
+CHUNK_BYTES = (1 << 18, 1 << 22)
+"""Bytes of theta in a chunk: under the first a second core costs more than it gains, over the second caches overflow."""
 
 
 def chunk(members: Sequence[Member], workers: int) -> list[list[Member]]:
     """Cut members into chunks that train side by side; which ones does not change what any member computes.
 
     Args:
-        members: In the order of their records.
+        members: Of one structure, in the order of their records.
         workers: Chunks that can advance at once.
 
     Returns:
-        Chunks of nearly equal size.
+        Chunks of nearly equal size, each of two members at least unless there is only one.
     """
-    count = max(1, min(workers, len(members) // CHUNK_MEMBERS))
+    num_bytes = initial_theta(members[:1]).nbytes * len(members)
+    smallest, largest = CHUNK_BYTES
+    count = max(min(workers, num_bytes // smallest), -(-num_bytes // largest))
+    count = max(1, min(count, len(members) // 2))
     bounds = [len(members) * number // count for number in range(count + 1)]
     return [list(members[start:end]) for start, end in itertools.pairwise(bounds)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -157,8 +158,32 @@ def test_the_epochs_of_a_member_without_validation_end_with_its_last_weights() -
 
 
 @pytest.mark.parametrize(("num_members", "workers"), [(1, 4), (5, 2), (60, 2), (61, 7), (16, 1)])
-def test_chunks_are_all_members_in_order(num_members: int, workers: int) -> None:
-    chunks = chunk(list(range(num_members)), workers)  # type: ignore[arg-type]
-    assert [each for part in chunks for each in part] == list(range(num_members))
-    assert 1 <= len(chunks) <= workers
+@pytest.mark.parametrize("chunk_bytes", [(1, 1 << 30), (1 << 30, 1 << 30), (1, 500)])
+def test_chunks_are_all_members_in_order(
+    num_members: int, workers: int, chunk_bytes: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlx.engine.fit.CHUNK_BYTES", chunk_bytes)
+    members, _ = make_members([Cell(seed) for seed in range(num_members)])
+    chunks = chunk(members, workers)
+    assert [each for part in chunks for each in part] == members
     assert max(map(len, chunks)) - min(map(len, chunks)) <= 1
+    if chunk_bytes[0] == 1 << 30:
+        assert len(chunks) == 1
+    elif num_members > 1:
+        assert len(chunks) >= min(workers, num_members // 2)
+        assert min(map(len, chunks)) >= 2
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.2])
+def test_populations_in_threads_stand_still_between_records(pause: float) -> None:
+    members, examples = make_members([Cell(seed) for seed in range(9)])
+    data = DeviceExamples.load(examples, torch.device("cpu"), torch.float32)
+    populations = [Population.build(part, torch.device("cpu")) for part in (members[:3], members[3:6], members[6:])]
+    for _ in fit(populations, data, pause=pause):
+        before = [population.theta.clone() for population in populations]
+        assert len({population.epoch for population in populations}) == 1
+        time.sleep(0.001)
+        assert all(torch.equal(a, b.theta) for a, b in zip(before, populations, strict=True))
+    last = {member.cell: row for each in populations for member, row in zip(each.members, each.last_theta, strict=True)}
+    alone = train(members, examples)
+    assert all(torch.equal(row, alone[cell][0]) for cell, row in last.items())
