@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from dlx import __version__
 from dlx.core.errors import DlxError
 
 app = typer.Typer(
@@ -91,7 +91,7 @@ def _main(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     if show_version:
-        sys.stdout.write(f"dlx {version('dlx')}\n")
+        sys.stdout.write(f"dlx {__version__}\n")
         raise typer.Exit
 
 

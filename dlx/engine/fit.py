@@ -23,7 +23,7 @@ from dlx.engine.population import Member, Population, initial_theta
 from dlx.engine.program import Program
 
 CHUNK_BYTES = (1 << 18, 1 << 22)
-"""Bytes of theta in a chunk: under the first a second core costs more than it gains, over the second caches overflow."""
+"""Bytes of theta in a chunk: under the first a second core costs more than it gains, over the second caches spill."""
 
 
 def chunk(members: Sequence[Member], workers: int) -> list[list[Member]]:
