@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -59,7 +60,7 @@ class Plan:
         """What all members share."""
         return self.members[0].recipe
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Hash of the data and of everything in the config but what a resumed run may extend."""
         fixed = self.experiment.model_dump(mode="json", exclude={"training": {"epochs"}})

@@ -8,6 +8,7 @@ from typing import Any
 
 from dlx.commands.plan import Plan
 from dlx.core.errors import CheckpointError
+from dlx.core.records import Cell
 from dlx.engine.layout import Layout
 from dlx.engine.population import Population
 from dlx.tracking.checkpoints import load_tensors, save_tensors
@@ -44,7 +45,7 @@ def load_state(run: RunDir, plan: Plan) -> list[Population] | None:
     for number, rest in enumerate(state["populations"]):
         prefix = f"{number}."
         own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        chosen = [members[type(plan.members[0].cell)(*cell)] for cell in rest["cells"]]
+        chosen = [members[Cell(*cell)] for cell in rest["cells"]]
         populations.append(Population.restore(chosen, own, rest, plan.device))
     return populations
 
