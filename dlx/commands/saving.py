@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,24 +14,30 @@ from dlx.core.records import Cell
 from dlx.engine.layout import Layout
 from dlx.engine.population import Population
 from dlx.tracking.checkpoints import load_tensors, save_tensors
+from dlx.tracking.files import finite
 from dlx.tracking.ledger import read_ledger, rewrite_ledger
 from dlx.tracking.run_dir import RunDir
 
 STATE = "checkpoints/state.safetensors"
 
 
-def save_state(run: RunDir, plan: Plan, populations: Sequence[Population]) -> None:
-    """Save everything that a resumed training needs, as one file."""
+def save_state(run: RunDir, plan: Plan, populations: Sequence[Population], epochs: Sequence[dict[str, Any]]) -> None:
+    """Save everything that a resumed training needs, as one file; it knows the lines of metrics.jsonl by their hash."""
     saved = [population.save() for population in populations]
     tensors = {f"{number}.{name}": tensor for number, (named, _) in enumerate(saved) for name, tensor in named.items()}
-    save_tensors(run.path / STATE, tensors, {"identity": plan.identity, "populations": [rest for _, rest in saved]})
+    state = {
+        "identity": plan.identity,
+        "epochs_hash": _hash_epochs(epochs),
+        "populations": [rest for _, rest in saved],
+    }
+    save_tensors(run.path / STATE, tensors, state)
 
 
 def load_state(run: RunDir, plan: Plan) -> list[Population] | None:
     """Build the populations of a run as they were last saved, or give None if they never were.
 
     Raises:
-        CheckpointError: If the state is damaged or belongs to another experiment.
+        CheckpointError: If the state is damaged or belongs to another experiment, or metrics.jsonl is not its own.
     """
     path = run.path / STATE
     if not path.exists():
@@ -47,29 +55,59 @@ def load_state(run: RunDir, plan: Plan) -> list[Population] | None:
         own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         chosen = [members[Cell(*cell)] for cell in rest["cells"]]
         populations.append(Population.restore(chosen, own, rest, plan.device))
+    _check_epochs(run, _epochs_done(populations), state["epochs_hash"])
     return populations
 
 
-def keep_epochs(run: RunDir, num_epochs: int) -> list[dict[str, Any]]:
-    """Cut metrics.jsonl down to the epochs that the saved state knows; give their lines.
+def keep_epochs(run: RunDir, plan: Plan, populations: Sequence[Population]) -> list[dict[str, Any]]:
+    """Cut metrics.jsonl down to the epochs that the populations have done; give their lines.
 
-    Raises:
-        RunError: If a line is damaged.
-        CheckpointError: If an epoch is missing.
+    An epoch that was the last when a run was shorter no longer says that it stopped there.
     """
-    path = run.path / "metrics.jsonl"
-    epochs = [line for line in read_ledger(path) if line.get("epoch", 0) <= num_epochs]
-    if [line.get("epoch") for line in epochs] != list(range(1, num_epochs + 1)):
-        raise CheckpointError(f"{path} lacks epochs that the saved state has: expected 1 to {num_epochs}")
+    path, last = run.path / "metrics.jsonl", plan.experiment.training.epochs
+    epochs = read_ledger(path)[: _epochs_done(populations)]
+    epochs = [_without_end(line) if line["epoch"] < last else line for line in epochs]
     rewrite_ledger(path, epochs)
     return epochs
+
+
+def _epochs_done(populations: Sequence[Population]) -> int:
+    """Count the epochs of the population that went furthest: others may have stopped before."""
+    return max(population.epoch for population in populations)
+
+
+def _check_epochs(run: RunDir, num_epochs: int, expected: str) -> None:
+    path = run.path / "metrics.jsonl"
+    epochs = read_ledger(path)
+    remedy = f"restore it from a copy, or delete {run.path / STATE} to start this run again from its beginning"
+    if len(epochs) < num_epochs:
+        raise CheckpointError(f"{path} has {len(epochs)} of the {num_epochs} epochs that the saved state has; {remedy}")
+    if _hash_epochs(epochs[:num_epochs]) != expected:
+        raise CheckpointError(f"{path} is damaged or of another run: it is not what the saved state knows; {remedy}")
+
+
+def _hash_epochs(epochs: Sequence[dict[str, Any]]) -> str:
+    lines = [_without_end(line) for line in finite(epochs)]
+    return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
+
+
+def _without_end(line: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of an epoch's line that its members stopped because it was the last; more epochs make that untrue."""
+    members = line.get("members")
+    if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
+        return line
+    end = ("stop_reason", "max_epochs")
+    kept = [{key: value for key, value in member.items() if (key, value) != end} for member in members]
+    return {**line, "members": kept}
 
 
 def save_weights(run: RunDir, plan: Plan, populations: Sequence[Population]) -> None:
     """Save best and last weights of every member, named as in its model's ``state_dict``."""
     layout = Layout.of(plan.recipe.model.build(plan.recipe.spec))
     for population in populations:
-        for kind, theta in (("best", population.best_theta), ("last", population.last_theta)):
+        last = population.last_theta.clone()
+        population.keep(last, population.active)  # an interrupted member's are where it stands
+        for kind, theta in (("best", population.best_theta), ("last", last)):
             stacked = layout.unflatten(theta)
             for row, member in enumerate(population.members):
                 folder = weights_folder(run, plan, member.cell.seed)

@@ -68,9 +68,10 @@ def train_populations(run: RunDir, plan: Plan, populations: Sequence[Population]
         PartlyDivergedError: If some did; after ``Finished``.
     """
     run.write("config.resolved.yaml", resolved_yaml(plan.experiment))
-    run.write_json("environment.json", describe_environment(str(plan.device), plan.experiment.threads, Path.cwd()))
+    environment = describe_environment(str(plan.device), plan.experiment.threads, Path.cwd())
+    run.write_json("environment.json", {**environment, "seeds": list(plan.experiment.seed_list)})
     facts = describe(plan)
-    epochs = keep_epochs(run, populations[0].epoch)
+    epochs = keep_epochs(run, plan, populations)
     clock = Clock(epochs[-1]["time"]["seconds"] if epochs else 0.0)
     yield started(run, plan, facts, len(epochs))
     data = plan.device_examples()
@@ -83,11 +84,11 @@ def train_populations(run: RunDir, plan: Plan, populations: Sequence[Population]
             if interrupt.signum:
                 break
             if clock.has_passed(CHECKPOINT_SECONDS):
-                save_state(run, plan, populations)
-        save_state(run, plan, populations)
+                save_state(run, plan, populations, epochs)
+        save_state(run, plan, populations, epochs)
         save_weights(run, plan, populations)
         if interrupt.signum and not all(population.is_finished for population in populations):
-            raise RunInterruptedError(_where(populations[0], run.path), interrupt.signum)
+            raise RunInterruptedError(_where(populations, run.path), interrupt.signum)
         result = train_result(plan.experiment, populations, data)
         run.write_json("result.json", result)
         run.write_json("timing.json", clock.timing(populations, plan.device))
@@ -139,14 +140,14 @@ def write_figures_and_report(
     from dlx.reporting.figures import learning_curve
     from dlx.reporting.report import write_report
 
-    (run.path / "figures").mkdir(exist_ok=True)
     learning_curve(epochs, result, run.path / "figures" / "learning_curve.png")
     write_report(run.path, epochs, result, facts)
 
 
-def _where(population: Population, path: Path) -> str:
-    steps = f" and {len(population.losses)} steps" if population.losses else ""
-    return f"stopped after {population.epoch} epochs{steps}, all saved; go on with: dlx resume {path}"
+def _where(populations: Sequence[Population], path: Path) -> str:
+    furthest = max(populations, key=lambda population: (population.epoch, len(population.losses)))
+    steps = f" and {len(furthest.losses)} steps" if furthest.losses else ""
+    return f"stopped after {furthest.epoch} epochs{steps}, all saved; go on with: dlx resume {path}"
 
 
 def raise_divergence(result: dict[str, Any]) -> None:

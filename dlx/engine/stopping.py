@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,11 +55,13 @@ class Course:
             scores: Losses measured after the epoch; they show what its last step did.
             steps_before: Steps taken before the epoch.
         """
-        is_finite = np.isfinite(losses)
-        num_finite = len(losses) if is_finite.all() else int(np.argmin(is_finite))
+        num_finite = len(losses)
+        if not math.isfinite(losses.sum()):  # cheap, and almost always the answer; a sum may also overflow
+            is_finite = np.isfinite(losses)
+            num_finite = len(losses) if is_finite.all() else int(np.argmin(is_finite))
         if num_finite:
             self.last_loss = float(losses[num_finite - 1])
-        if num_finite < len(losses) or not np.isfinite(scores).all():
+        if num_finite < len(losses) or not all(map(math.isfinite, scores)):
             self.divergence = Divergence(steps_before + num_finite + 1, self.last_loss)
             self.stop_reason = "diverged"
 

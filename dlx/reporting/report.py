@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dlx.core.errors import RunError
 from dlx.reporting.tables import (
     differences,
     divergence_texts,
@@ -24,6 +21,7 @@ from dlx.reporting.tables import (
     score_tables,
     summary_text,
 )
+from dlx.tracking.files import naming_failures, write_atomic
 
 WHY_STOPPED = {
     "patience": "stopped early, because the validation loss had not fallen for as many epochs as the patience allows",
@@ -162,15 +160,6 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         RunError: If the operating system refuses; the old file is still there.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
+    with naming_failures("make", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomic(path, content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -12,6 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from dlx.core.errors import RunError
+
+REMEDIES = {
+    errno.ENOSPC: "; free some space or choose another --runs-dir",
+    errno.EDQUOT: "; free some space or choose another --runs-dir",
+    errno.EACCES: "; choose a --runs-dir that you may write",
+    errno.EROFS: "; choose a --runs-dir that you may write",
+    errno.EEXIST: "; choose a --runs-dir that is a folder",
+    errno.ENOTDIR: "; choose a --runs-dir that is a folder",
+}
+"""What to do about an operating system's refusal, by its number."""
 
 
 @contextlib.contextmanager
@@ -26,8 +37,7 @@ def naming_failures(action: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         why = error.strerror or str(error)
-        hint = {28: "; free some space or choose another --runs-dir", 13: "; choose a --runs-dir that you may write"}
-        raise RunError(f"cannot {action} {path}: {why.lower()}{hint.get(error.errno or 0, '')}") from error
+        raise RunError(f"cannot {action} {path}: {why.lower()}{REMEDIES.get(error.errno or 0, '')}") from error
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -65,7 +75,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise RunError(f"{path} is damaged: expected JSON, found a fault at {error}") from error
+        raise RunError(f"{path} is damaged: expected JSON, found a fault at {error}; restore it from a copy") from error
 
 
 def finite(value: Any) -> Any:

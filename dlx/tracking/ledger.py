@@ -33,8 +33,13 @@ class Ledger:
             self._file.flush()
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file.
+
+        Raises:
+            RunError: If the disk is full and a line that ``append`` could not write is still waiting.
+        """
+        with naming_failures("write", self.path):
+            self._file.close()
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:
@@ -57,11 +62,16 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
         except ValueError as error:
             if number == len(lines):  # no newline after it: empty, or torn by a crash
                 break
-            raise RunError(f"{path}, line {number} is damaged: expected a JSON object, found {line[:60]!r}") from error
+            raise _damage(path, number, line) from error
         if not isinstance(value, dict):
-            raise RunError(f"{path}, line {number}: expected a JSON object, found {line[:60]!r}")
+            raise _damage(path, number, line)
         values.append(value)
     return values
+
+
+def _damage(path: Path, number: int, line: str) -> RunError:
+    found = f"expected a JSON object, found {line[:60]!r}"
+    return RunError(f"{path}, line {number} is damaged: {found}; restore it from a copy, or train anew")
 
 
 def rewrite_ledger(path: Path, values: list[dict[str, Any]]) -> None:

@@ -34,15 +34,15 @@ class RunDir:
         self.path = path
         self._is_running = False
         self._lock = FileLock(path / ".lock", timeout=0)
-        try:
-            with naming_failures("lock", path):
+        with naming_failures("lock", path):
+            try:
                 self._lock.acquire()
-        except Timeout:
-            holder = read_json(path / "run.json") if (path / "run.json").exists() else {}
-            raise RunError(
-                f"{path} is in use by another process ({holder.get('pid', '?')} on {holder.get('host', '?')}); "
-                "wait for it to end, or stop it"
-            ) from None
+            except Timeout:  # an OSError, too
+                holder = _read_facts(path) if (path / "run.json").exists() else {}
+                raise RunError(
+                    f"{path} is in use by another process ({holder.get('pid', '?')} on {holder.get('host', '?')}); "
+                    "wait for it to end, or stop it"
+                ) from None
 
     @classmethod
     def create(cls, runs_dir: Path, command: str, name: str) -> RunDir:
@@ -63,7 +63,7 @@ class RunDir:
                 if not (isinstance(error.__cause__, FileExistsError) and path.is_dir()):
                     raise
         run = cls(path)
-        write_json(path / "run.json", {"id": path.name, "command": command, "created": _iso(now)})
+        write_json(path / "run.json", {"id": path.name, "command": command, "created": _iso(now), "status": "running"})
         run.begin()
         return run
 
@@ -76,13 +76,13 @@ class RunDir:
         """
         if not (path / "run.json").is_file():
             raise RunError(f"{path} is not a run: expected a folder with a run.json")
-        read_json(path / "run.json")
+        _read_facts(path)
         return cls(path)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What run.json holds."""
-        return dict(read_json(self.path / "run.json"))
+        return _read_facts(self.path)
 
     @contextlib.contextmanager
     def ending(self) -> Iterator[None]:
@@ -116,6 +116,15 @@ class RunDir:
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file of the run, atomically."""
         write_json(self.path / name, value)
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    facts = read_json(path / "run.json")
+    if not isinstance(facts, dict) or "status" not in facts:
+        raise RunError(
+            f"{path / 'run.json'} is damaged: expected an object with the status of the run; restore it from a copy"
+        )
+    return facts
 
 
 def _this_process() -> dict[str, Any]:

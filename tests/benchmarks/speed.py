@@ -109,24 +109,29 @@ def dlx_fit(num_members: int, hidden: int, rule: str, epochs: int, threads: int,
     return seconds / (epochs * 17 * num_members) * 1e6
 
 
-def _worker(barrier: Any, queue: Any, args: tuple[Any, ...]) -> None:
-    bare_loop(*args[:3], 50)
-    barrier.wait()
-    queue.put(bare_loop(*args))
+def _serve(connection: Any) -> None:
+    """Run bare loops on request, in a process of one's own."""
+    while (arguments := connection.recv()) is not None:
+        connection.send(bare_loop(*arguments))
 
 
-def bare_processes(hidden: int, rule: str, flavour: str, num_steps: int) -> float:
-    """Time one bare loop per core, start-up excluded; microseconds a member-step over all cores."""
-    context = multiprocessing.get_context("spawn")
-    barrier, queue = context.Barrier(CORES), context.Queue()
-    args = (barrier, queue, (hidden, rule, flavour, num_steps))
-    processes = [context.Process(target=_worker, args=args) for _ in range(CORES)]
-    for process in processes:
-        process.start()
-    times = [queue.get() for _ in processes]
-    for process in processes:
-        process.join()
-    return statistics.mean(times) / CORES
+class Peers:
+    """One process per core, started once, so that start-up is in no measurement."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        pairs = [context.Pipe() for _ in range(CORES)]
+        self._connections = [mine for mine, _ in pairs]
+        self._processes = [context.Process(target=_serve, args=(theirs,), daemon=True) for _, theirs in pairs]
+        for process in self._processes:
+            process.start()
+        self.measure(32, "adam", "fused", 10)  # until all have imported torch
+
+    def measure(self, hidden: int, rule: str, flavour: str, num_steps: int) -> float:
+        """Time one bare loop per core at once; microseconds a member-step over all cores."""
+        for connection in self._connections:
+            connection.send((hidden, rule, flavour, num_steps))
+        return statistics.mean(connection.recv() for connection in self._connections) / CORES
 
 
 def alternate(sides: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
@@ -162,14 +167,14 @@ def lone() -> None:
     compare("M = 1, H = 128, Adam: time per step, records included", own, peer, "at most 2, aim 1.5")
 
 
-def population(hidden: int, rule: str, bound: str) -> None:
+def population(peers: Peers, hidden: int, rule: str, bound: str) -> None:
     """M = 60 on all cores."""
     own = {
-        f"dlx, {CORES} chunks of 1 thread": lambda: dlx_fit(60, hidden, rule, 12, 1, CORES),
-        f"dlx, 1 chunk of {CORES} threads": lambda: dlx_fit(60, hidden, rule, 12, CORES, 1),
+        f"dlx, {CORES} chunks of 1 thread": lambda: dlx_fit(60, hidden, rule, 30, 1, CORES),
+        f"dlx, 1 chunk of {CORES} threads": lambda: dlx_fit(60, hidden, rule, 30, CORES, 1),
     }
     peer = {
-        f"bare, {flavour}, {CORES} processes": lambda f=flavour: bare_processes(hidden, rule, f, 1500)
+        f"bare, {flavour}, {CORES} processes": lambda f=flavour: peers.measure(hidden, rule, f, 3000)
         for flavour in ("fused", "foreach")
     }
     compare(f"M = 60, H = {hidden}, {rule}: time per member-step, {CORES} cores", own, peer, bound)
@@ -269,9 +274,10 @@ def main() -> None:
     if "lone" in chosen:
         lone()
     if "population" in chosen:
+        peers = Peers()
         for hidden, bound in ((32, "peer / dlx at least 5"), (128, "peer / dlx at least 2, aim 3")):
             for rule in RULES:
-                population(hidden, rule, bound)
+                population(peers, hidden, rule, bound)
     if "breakdown" in chosen:
         for num_members, hidden in ((1, 128), (60, 32), (60, 128)):
             breakdown(num_members, hidden)

@@ -1,0 +1,207 @@
+"""The command line: its flags, what it prints where, and the exit code of every end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import typer
+from commands.runs import SMALL, small_run, status, write_config
+
+from dlx import __version__
+from dlx.cli.app import app, main
+
+DLX = str(Path(sys.executable).with_name("dlx"))
+HEAVY = ["torch", "sklearn", "scipy", "numpy", "matplotlib", "yaml", "safetensors"]
+DIABETES = SMALL.replace("two_moons, num_examples: 80", "diabetes").replace("binary_cross_entropy", "mse")
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Any]:
+    """Runs a command line in this process, in a folder of its own with a small config."""
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.chdir(tmp_path)
+    write_config(tmp_path)
+
+    def run(*words: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["dlx", *words])
+        capsys.readouterr()
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        return Outcome(code, *capsys.readouterr())
+
+    yield run
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("train", {"--device", "--runs-dir", "--name", "--quiet", "--json"}),
+        ("resume", {"--quiet", "--json"}),
+        ("config", set()),
+        ("schema", set()),
+    ],
+)
+def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
+    group: Any = typer.main.get_command(app)
+    assert set(group.commands) == {"train", "resume", "config", "schema"}
+    options = {
+        name
+        for parameter in group.commands[command].params
+        if parameter.param_type_name == "option"
+        for name in [*parameter.opts, *parameter.secondary_opts]
+    }
+    assert options == flags
+    own = {name for parameter in group.params for name in parameter.opts}
+    assert own == {"--version", "--install-completion", "--show-completion"}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"]])
+def test_help_is_light(words: list[str]) -> None:
+    code = f"""
+import sys
+sys.argv = ["dlx", *{words}]
+from dlx.cli.app import main
+try:
+    main()
+finally:
+    print("heavy:", *sorted(sys.modules.keys() & {HEAVY}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy:"
+    assert done.stderr == ""
+
+
+def test_help_version_and_nothing(dlx: Any) -> None:
+    assert dlx("--version") == (0, f"dlx {__version__}\n", "")
+    help_text = dlx("--help")
+    assert help_text.code == 0
+    assert "Exit codes: 0 done, 1 internal error, 2 usage or config" in " ".join(help_text.out.split())
+    assert dlx().code == 2
+    assert dlx("--frobnicate").code == dlx("frobnicate").code == dlx("train").code == 2
+    assert dlx("train", "small.yaml", "--epochs", "3").code == 2
+
+
+def test_train_and_resume(dlx: Any, tmp_path: Path) -> None:
+    done = dlx("train", "small.yaml", "seeds=2", "--runs-dir", "out", "--name", "mine", "--device", "cpu")
+    assert done.code == 0
+    (run,) = (tmp_path / "out").iterdir()
+    assert "-train-mine-" in run.name
+    assert "test accuracy" in done.out
+    assert f"run directory  out/{run.name}" in done.out
+    assert "epoch 4/4" in done.err
+    assert not (tmp_path / "runs").exists()
+    again = dlx("resume", f"out/{run.name}")
+    assert (again.code, again.out) == (3, "")
+    assert f"dlx resume out/{run.name} training.epochs=8" in again.err
+    more = dlx("resume", f"out/{run.name}", "training.epochs=6", "--json")
+    assert (more.code, more.err) == (0, "")
+    assert json.loads(more.out)["members"][0]["last_epoch"] == 6
+    refused = dlx("resume", f"out/{run.name}", "optimizer.lr=1")
+    assert (refused.code, refused.out) == (2, "")
+    assert "may only have more training.epochs" in refused.err
+
+
+def test_quiet(dlx: Any) -> None:
+    assert dlx("train", "small.yaml", "--quiet") == (0, "", "")
+
+
+def test_json_is_the_file_and_nothing_else(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    done = subprocess.run(
+        [DLX, "train", str(config), "--json"], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    (run,) = (tmp_path / "runs").iterdir()
+    assert done.stdout == (run / "result.json").read_text()
+    assert done.stderr == ""
+
+
+def test_config_prints_the_resolved_config(dlx: Any, tmp_path: Path) -> None:
+    shown = dlx("config", "small.yaml", "optimizer.lr=1e-3")
+    assert (shown.code, shown.err) == (0, "")
+    assert "lr: 0.001" in shown.out
+    (tmp_path / "resolved.yaml").write_text(shown.out)
+    assert dlx("config", "resolved.yaml").out == shown.out
+    run = small_run(tmp_path, "optimizer.lr=1e-3")
+    assert (run / "config.resolved.yaml").read_text() == shown.out
+
+
+def test_schema(dlx: Any) -> None:
+    shown = dlx("schema")
+    schema = json.loads(shown.out)
+    assert (shown.code, shown.err) == (0, "")
+    assert {"data", "model", "loss", "training"} <= set(schema["properties"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["train", "missing.yaml"], 2, "missing.yaml"),
+        (["train", "."], 2, "."),
+        (["config", "missing.yaml"], 2, "missing.yaml"),
+        (["train", "small.yaml", "training.epochs=0"], 2, "must be greater than 0"),
+        (["train", "small.yaml", "seeds=0"], 2, "seeds"),
+        (["train", "small.yaml", "--name", "../x"], 2, "name"),
+        (["train", "small.yaml", "--device", "tpu"], 2, "device"),
+        (["train", "small.yaml", "--runs-dir", "small.yaml"], 3, "small.yaml"),
+        (["train", "small.yaml", "--runs-dir", "/proc/x"], 3, "/proc/x"),
+        (["resume", "missing"], 3, "is not a run"),
+        (["resume", "."], 3, "is not a run"),
+        (["resume", "small.yaml"], 3, "is not a run"),
+    ],
+)
+def test_errors_are_named(dlx: Any, tmp_path: Path, words: list[str], code: int, message: str) -> None:
+    end = dlx(*words)
+    assert (end.code, end.out) == (code, "")
+    assert end.err.startswith("error: ")
+    assert message in end.err
+    assert "Traceback" not in end.err
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_cuda_without_a_gpu(dlx: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    end = dlx("train", "small.yaml", "--device", "cuda")
+    assert end.code == 2
+    assert "the device `cuda` is not on this machine" in end.err
+    assert "use --device cpu, or auto" in end.err
+
+
+@pytest.mark.parametrize(
+    ("lr", "code", "word"), [("1e6", 4, "every member diverged"), ("0.4", 5, "of 6 members diverged")]
+)
+def test_divergence(dlx: Any, tmp_path: Path, lr: str, code: int, word: str) -> None:
+    write_config(tmp_path, DIABETES, "diabetes.yaml")
+    end = dlx("train", "diabetes.yaml", "seeds=6", f"optimizer={{name: sgd, lr: {lr}}}", "--json")
+    assert end.code == code
+    assert word in end.err
+    assert "a lower optimizer.lr" in end.err
+    assert json.loads(end.out)["status"] == ("diverged" if code == 4 else "partly_diverged")
+    (run,) = (tmp_path / "runs").iterdir()
+    assert status(run) == "done"
+
+
+def test_a_bug_keeps_its_traceback(dlx: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("dlx.commands.train.build_populations", fail)
+    with pytest.raises(ZeroDivisionError):
+        dlx("train", "small.yaml")

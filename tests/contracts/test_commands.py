@@ -1,0 +1,61 @@
+"""Every data set with every loss for it: the smallest training leaves a complete run directory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlx.commands.resume import resume
+from dlx.commands.train import train
+from dlx.core.definition import Dataset, Loss
+from dlx.core.records import Finished
+from dlx.core.registry import registered
+from dlx.tracking.checkpoints import load_tensors
+
+FILES = {
+    "run.json", "config.input.yaml", "config.resolved.yaml", "environment.json", "metrics.jsonl", "result.json",
+    "timing.json", "checkpoints/best.safetensors", "checkpoints/last.safetensors", "checkpoints/state.safetensors",
+    "preprocessing.json", "figures/learning_curve.png", "report.md",
+}  # fmt: skip
+
+
+def fits(data: str, loss: str) -> bool:
+    examples, chosen = registered(Dataset)[data]().load(), registered(Loss)[loss]()
+    return examples.task == chosen.task and (loss != "binary_cross_entropy" or len(examples.target_names) == 2)
+
+
+PAIRS = [(data, loss) for data in registered(Dataset) for loss in registered(Loss) if fits(data, loss)]
+
+
+def test_every_data_set_and_every_loss_is_here() -> None:
+    assert {data for data, _ in PAIRS} == set(registered(Dataset))
+    assert {loss for _, loss in PAIRS} == set(registered(Loss))
+
+
+@pytest.mark.parametrize(("data", "loss"), PAIRS)
+def test_a_complete_run_directory(tmp_path: Path, data: str, loss: str) -> None:
+    config = tmp_path / "smallest.yaml"
+    config.write_text(f"data: {data}\nmodel: linear\nloss: {loss}\n")
+    last: Any = None
+    for record in train(config, ["training.epochs=2", "device=cpu"], tmp_path / "runs"):
+        last = record
+    assert isinstance(last, Finished)
+    run = last.run_dir
+    found = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert found - {".lock"} == FILES
+    for name in FILES:
+        if name.endswith(".json"):
+            json.loads((run / name).read_text())
+    assert json.loads((run / "run.json").read_text())["status"] == "done"
+    assert (run / "config.input.yaml").read_text() == config.read_text()
+    assert [json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()] == [1, 2]
+    assert (run / "figures" / "learning_curve.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert "figures/learning_curve.png" in (run / "report.md").read_text()
+    tensors, state = load_tensors(run / "checkpoints" / "state.safetensors")
+    assert tensors
+    assert state["populations"][0]["epoch"] == 2
+    records = list(resume(run, ["training.epochs=3"]))
+    assert isinstance(records[-1], Finished)
