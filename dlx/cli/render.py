@@ -36,7 +36,7 @@ REFRESH_SECONDS = 0.1
 
 def show(records: Iterable[Record], *, quiet: bool, json_output: bool) -> dict[str, Any] | None:
     """Show a command's records on this process's stdout and stderr; see ``Terminal.show``."""
-    return Terminal(sys.stdout, sys.stderr).show(records, quiet=quiet, json_output=json_output)
+    return Terminal(_open(sys.stdout), _open(sys.stderr)).show(records, quiet=quiet, json_output=json_output)
 
 
 def render_error(error: DlxError, stream: TextIO | None = None) -> None:
@@ -46,7 +46,12 @@ def render_error(error: DlxError, stream: TextIO | None = None) -> None:
         error: The error.
         stream: Where to print; stderr by default.
     """
-    _print_labelled(_console(stream or sys.stderr), "error", str(error), "bold red")
+    _print_labelled(_console(stream or _open(sys.stderr)), "error", str(error), "bold red")
+
+
+def _open(stream: TextIO | None) -> TextIO:
+    """Give the stream, or one that leads nowhere where the process was started without it (``2>&-``)."""
+    return stream or Path(os.devnull).open("w", encoding="utf-8")
 
 
 class Terminal:
@@ -92,10 +97,18 @@ class Terminal:
                     result = record.result
                     self._show_result(record, quiet, json_output)
                 else:
-                    view.show(record, pace)
+                    view = self._show_or_fall_silent(view, record, pace)
         finally:
             view.close()
         return result
+
+    def _show_or_fall_silent(self, view: Silent, record: Record, pace: Pace) -> Silent:
+        """Show a record; who reads the progress may go away without harm to the training."""
+        try:
+            view.show(record, pace)
+        except OSError:
+            return Silent(self._err)
+        return view
 
     def _show_result(self, record: Finished, quiet: bool, json_output: bool) -> None:
         if json_output:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 
 from dlx.config.check import check
 from dlx.config.experiment import Experiment, Loaded
+from dlx.core.errors import DataError, UsageError
 from dlx.core.records import Cell
 from dlx.core.types import Examples, Spec
 from dlx.engine.device import choose_device, prepare_torch
 from dlx.engine.feed import DeviceExamples
+from dlx.engine.layout import Layout
 from dlx.engine.population import Member, Recipe, build_members
 from dlx.tracking.provenance import hash_examples
 
@@ -40,6 +44,8 @@ class Plan:
         check(loaded, examples)
         device = choose_device(experiment.device)
         prepare_torch(experiment.threads, experiment.tf32)
+        if not np.isfinite(examples.inputs).all() or not np.isfinite(examples.targets).all():
+            raise DataError(f"the data of `{experiment.data.name}` hold values that are not finite")
         num_outputs = experiment.loss.num_outputs(len(examples.target_names))
         recipe = Recipe(
             model=experiment.model,
@@ -51,6 +57,7 @@ class Plan:
             training=experiment.training,
             spec=Spec(examples.inputs.shape[1:], num_outputs, getattr(torch, experiment.dtype)),
         )
+        require_memory(recipe, len(experiment.seed_list))
         split = experiment.data.split
         cells = [Cell(seed, split.repeat, split.fold) for seed in experiment.seed_list]
         return cls(experiment, examples, device, build_members(recipe, experiment.data, examples, cells))
@@ -70,3 +77,24 @@ class Plan:
     def device_examples(self) -> DeviceExamples:
         """Copy the examples to the device."""
         return DeviceExamples.load(self.examples, self.device, self.recipe.spec.dtype)
+
+
+THETA_COPIES = 6
+"""Matrices of theta's size that a training holds at least: theta, gradient, two of optimizer state, best and last."""
+
+
+def require_memory(recipe: Recipe, num_members: int) -> None:
+    """Refuse models that this machine cannot hold, before anything is allocated.
+
+    Raises:
+        UsageError: If the parameters alone need more than the machine's memory.
+    """
+    with torch.device("meta"):
+        num_parameters = Layout.of(recipe.model.build(recipe.spec)).num_parameters
+    needed = num_parameters * num_members * recipe.spec.dtype.itemsize * THETA_COPIES
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > available:
+        raise UsageError(
+            f"{num_members} x {num_parameters:,} parameters need {needed / 2**30:.1f} GiB to train, but this "
+            f"machine has {available / 2**30:.1f} GiB; use a smaller model or fewer seeds"
+        )

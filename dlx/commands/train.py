@@ -19,6 +19,7 @@ from dlx.engine.device import num_workers
 from dlx.engine.fit import chunk, fit
 from dlx.engine.layout import Layout
 from dlx.engine.population import Population
+from dlx.reporting.tables import divergence_texts
 from dlx.tracking.ledger import Ledger
 from dlx.tracking.provenance import describe_environment
 from dlx.tracking.run_dir import RunDir
@@ -73,9 +74,9 @@ def train_populations(run: RunDir, plan: Plan, populations: Sequence[Population]
     facts = describe(plan)
     epochs = keep_epochs(run, plan, populations)
     clock = Clock(epochs[-1]["time"]["seconds"] if epochs else 0.0)
-    yield started(run, plan, facts, len(epochs))
     data = plan.device_examples()
     with listening() as interrupt, contextlib.closing(Ledger(run.path / "metrics.jsonl")) as ledger:
+        yield started(run, plan, facts, len(epochs))
         for record in fit(populations, data):
             if isinstance(record, EpochDone):
                 epochs.append(epoch_line(record, clock.seconds()))
@@ -152,15 +153,12 @@ def _where(populations: Sequence[Population], path: Path) -> str:
 
 def raise_divergence(result: dict[str, Any]) -> None:
     """Raise if members diverged, naming each."""
-    diverged = [member for member in result["members"] if member["stop_reason"] == "diverged"]
+    diverged = divergence_texts(result)
     if not diverged:
         return
-    named = "; ".join(
-        f"seed {member['seed']}: first non-finite loss at step {member['first_nonfinite_step']}, "
-        f"last finite loss {member['last_finite_loss']}"
-        for member in diverged
-    )
-    remedy = "a lower optimizer.lr is the usual remedy"
+    named = "; ".join(diverged)
+    at_once = any(member.get("first_nonfinite_step") == 1 for member in result["members"])
+    remedy = "look for extreme values in data and prior" if at_once else "a lower optimizer.lr is the usual remedy"
     if result["status"] == "diverged":
         raise DivergedError(f"every member diverged ({named}); {remedy}")
     raise PartlyDivergedError(f"{len(diverged)} of {len(result['members'])} members diverged ({named}); {remedy}")

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 import yaml
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -25,6 +26,7 @@ from dlx.core.settings import Settings, Training
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=64)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+NumSeeds = Annotated[PositiveInt, Field(le=100_000)]
 Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1)]
 DEFAULT_METRICS = {"classification": "accuracy", "regression": "r2"}
 
@@ -44,7 +46,7 @@ class Experiment(Settings):
     name: Name | None = None
     """Name of the experiment in the names of its runs: at most 64 letters, digits, `.`, `_`, `-`, not beginning with
     `.`; null takes that of the config file."""
-    seeds: PositiveInt | Seeds = 1
+    seeds: NumSeeds | Seeds = 1
     """Seeds of initial weights and of the order of examples: a number n stands for 0 to n-1, a list for itself."""
     data: Annotated[Dataset, Registered()]
     """The data set, its split and its scale."""
@@ -68,13 +70,13 @@ class Experiment(Settings):
     """What is measured besides the loss: accuracy for classes and r2 for values unless given."""
     training: Training = Training()
     """How long and in what portions."""
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")] = "auto"
     """Where to compute: cpu, cuda, cuda:N for the GPU numbered N; auto takes a GPU if there is one."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of parameters and data."""
     tf32: bool = False
     """Whether a GPU may round the factors of float32 products to 10 bits: faster, less exact."""
-    threads: PositiveInt = 1
+    threads: Annotated[PositiveInt, Field(le=256)] = 1
     """Kernel threads of one worker."""
 
     @property
@@ -189,10 +191,24 @@ def _conflicts(experiment: Experiment) -> Iterator[Fault]:
     """Find the keys that contradict each other, whatever the data."""
     yield from _split_conflicts(experiment)
     yield from _metric_conflicts(experiment)
+    yield from _precision_conflicts(experiment)
     if not isinstance(experiment.seeds, int):
         for i, seed in enumerate(experiment.seeds):
             if seed in experiment.seeds[:i]:
                 yield Fault(("seeds", i), f"the seed {seed} is given twice")
+
+
+def _precision_conflicts(experiment: Experiment) -> Iterator[Fault]:
+    """Find numbers that are 0 or infinite once they are rounded to the precision of the training."""
+    kind = np.dtype(experiment.dtype).type
+    for section in ("loss", "prior", "optimizer", "schedule"):
+        definition = getattr(experiment, section)
+        for name, value in definition.tunables().items() if definition else ():
+            with np.errstate(over="ignore"):
+                rounded = float(kind(value))
+            if value and (rounded == 0 or not np.isfinite(rounded)):
+                message = f"`{section}.{name}` is {value:g}, which is {rounded:g} in {experiment.dtype}"
+                yield Fault((section, name), message, "take a less extreme number, or dtype=float64")
 
 
 def _split_conflicts(experiment: Experiment) -> Iterator[Fault]:

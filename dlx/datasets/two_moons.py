@@ -17,9 +17,9 @@ class TwoMoons(Dataset):
     """
 
     name: Literal["two_moons"] = "two_moons"
-    num_examples: PositiveInt = 1000
+    num_examples: Annotated[PositiveInt, Field(le=10_000_000)] = 1000
     """Number of examples N, half of them in each class."""
-    noise: NonNegativeFloat = 0.2
+    noise: Annotated[NonNegativeFloat, Field(le=1e6)] = 0.2
     """Standard deviation of the noise on both coordinates."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the noise; the training seeds do not change the data."""

@@ -26,7 +26,10 @@ class MLP(Model):
     """
 
     name: Literal["mlp"] = "mlp"
-    hidden: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (64, 32)
+    hidden: Annotated[tuple[Annotated[PositiveInt, Field(le=1_000_000)], ...], Field(strict=False, max_length=100)] = (
+        64,
+        32,
+    )
     """Units of each hidden layer; an empty list is a linear model."""
     activation: Annotated[Activation, Registered()] = ReLU()
     """Activation after each hidden layer."""

@@ -32,7 +32,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], state: dict[str, Any] |
         RunError: If the file cannot be written.
     """
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = {"format": "pt", "sha256": _checksum(stored, state), "state": json.dumps(state)}
+    # One key alone: safetensors writes several in an order of chance, and equal runs must give equal bytes.
+    header = {"dlx": json.dumps({"sha256": _checksum(stored, state), "state": state}, sort_keys=True)}
     with naming_failures("make", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, save(stored, metadata=header))
@@ -57,9 +58,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     except (OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"the checkpoint {path} is truncated or damaged ({error}); {remedy}") from error
     try:
-        state = json.loads(header["state"])
-        is_whole = header["sha256"] == _checksum(tensors, state)
-    except (KeyError, ValueError) as error:
+        own = json.loads(header["dlx"])
+        state = own["state"]
+        is_whole = own["sha256"] == _checksum(tensors, state)
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is not a checkpoint of dlx: its header has no state and checksum") from error
     if not is_whole:
         raise CheckpointError(f"the checkpoint {path} is damaged: its content does not match its checksum; {remedy}")

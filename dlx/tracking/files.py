@@ -46,7 +46,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     Raises:
         RunError: If the disk is full or the folder cannot be written; the old content is still there.
     """
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with naming_failures("write", path):
         try:

@@ -71,10 +71,9 @@ def status(run: Path) -> str:
 
 
 def weights(run: Path) -> dict[str, bytes]:
-    """Read the tensors of every file of weights, without its header, whose order of keys is any."""
+    """Read every file of weights."""
     files = sorted(path for path in (run / "checkpoints").rglob("*.safetensors") if path.stem != "state")
-    contents = {path.relative_to(run).as_posix(): path.read_bytes() for path in files}
-    return {name: raw[8 + int.from_bytes(raw[:8], "little") :] for name, raw in contents.items()}
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in files}
 
 
 def outcome(run: Path) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def test_the_state_has_the_rest_in_its_header_and_no_pickle(tmp_path: Path) -> N
     with safe_open(run / "checkpoints" / "state.safetensors", "pt") as file:
         header = file.metadata()
         names = set(file.keys())
-    state = json.loads(header["state"])
+    state = json.loads(header["dlx"])["state"]
     assert state["populations"][0]["epoch"] == 4
     assert {"0.theta", "0.best_theta", "0.last_theta"} <= names
     for path in run.rglob("*"):

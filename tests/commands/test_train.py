@@ -86,9 +86,7 @@ def test_divergence(tmp_path: Path, lr: float, error: type[DlxError], word: str)
     overrides = ["seeds=6", f"optimizer={{name: sgd, lr: {lr}}}"]
     records = train(write_config(tmp_path, DIABETES), overrides, tmp_path / "runs")
     run = begin(records)
-    with pytest.raises(
-        error, match=r"seed 0: first non-finite loss at step \d+, last finite loss .* lower optimizer.lr"
-    ):
+    with pytest.raises(error, match=r"seed 0 .*step \d+, last finite loss .* lower optimizer\.lr"):
         list(records)
     result = read(run, "result.json")
     assert result["status"] == read(run, "run.json")["stop_reason"] == word

@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from dlx.config.experiment import Experiment, Loaded, json_schema, load_experiment, resolved_yaml
 from dlx.config.source import read_source
-from dlx.core.errors import UsageError
+from dlx.core.errors import ConfigError, UsageError
 from dlx.core.settings import Split, Training
 
 Load = Callable[..., Loaded]
 Faults = Callable[..., str]
+DIGITS = Path("configs/digits.yaml")
 CONFIGS = sorted(Path("configs").glob("*.yaml"))
 SPLIT = "data: {name: digits, split: {%s}}\nmodel: mlp\nloss: cross_entropy\n"
 pytestmark = pytest.mark.filterwarnings("error")
@@ -126,7 +127,7 @@ def test_configs_load_and_round_trip(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["no", "1e-3", "017", "1_0", "null", "true", "1", "-.5", "0x10", "-", "1.", "0e0"])
 @pytest.mark.parametrize("lr", [1e-6, 1e-300, 1.0, 1e22, 123456.789, 5e-324])
 def test_round_trip_of_what_looks_like_something_else(load: Load, tmp_path: Path, name: str, lr: float) -> None:
-    experiment = load("", f"name='{name}'", f"optimizer.lr={lr!r}").experiment
+    experiment = load("", f"name='{name}'", f"optimizer.lr={lr!r}", "dtype=float64").experiment
     assert (experiment.name, experiment.optimizer.tunables()["lr"]) == (name, lr)
     again = tmp_path / "again.yaml"
     again.write_text(resolved_yaml(experiment))
@@ -292,3 +293,23 @@ def test_random_tree_mutations(scratch: Path, data: st.DataObject, tree: dict[st
 @given(st.sampled_from(TEXTS), st.lists(OVERRIDES, min_size=1, max_size=3))
 def test_random_overrides(scratch: Path, text: str, overrides: list[str]) -> None:
     survives(scratch, text, overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("optimizer.delta=1e-300", "`optimizer.delta` is 1e-300, which is 0 in float32"),
+        ("prior={name: gaussian, precision: 1e300}", "`prior.precision` is 1e+300, which is inf in float32"),
+        ("seeds=1000000000", "`seeds` must be at most 100000"),
+        ("threads=100000", "`threads` must be at most 256"),
+        ("device=cuda:256", "`device`"),
+        ("model.hidden=[1000000000]", "must be at most 1000000"),
+    ],
+)
+def test_numbers_that_no_machine_or_precision_can_hold(override: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        load_experiment(DIGITS, [override])
+
+
+def test_a_small_number_fits_float64() -> None:
+    assert load_experiment(DIGITS, ["optimizer.delta=1e-300", "dtype=float64"])

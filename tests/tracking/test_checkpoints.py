@@ -64,10 +64,7 @@ def test_views_and_gradients_are_saved_as_they_look(tmp_path: Path) -> None:
 
 def test_equal_content_gives_equal_bytes(path: Path, tmp_path: Path) -> None:
     save_tensors(tmp_path / "again", TENSORS, STATE)
-    again = (tmp_path / "again").read_bytes()
-    assert again[header_length(path) :] == path.read_bytes()[header_length(path) :]
-    tensors, state = load_tensors(tmp_path / "again")
-    assert (tensors.keys(), state) == (TENSORS.keys(), STATE)
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
 def test_nothing_is_pickled(path: Path) -> None:
@@ -113,7 +110,7 @@ def test_no_safetensors_at_all(path: Path, content: bytes) -> None:
         load_tensors(path)
 
 
-@pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"state": "{", "sha256": ""}, {"state": "{}"}])
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"dlx": "{"}, {"dlx": "3"}, {"dlx": "{}"}])
 def test_foreign_safetensors(path: Path, metadata: dict[str, str] | None) -> None:
     save_file({"weight": torch.zeros(3, dtype=torch.bfloat16)}, path, metadata)
     with pytest.raises(CheckpointError, match=r"state\.safetensors is not a checkpoint of dlx"):
