@@ -23,7 +23,7 @@ from dlx.core.errors import RunInterruptedError
 
 DLX = str(Path(sys.executable).with_name("dlx"))
 # As dlx, but its state is saved often, so that a process that is killed after a second has one.
-SAVES_OFTEN = "from dlx.commands import train; train.CHECKPOINT_SECONDS = 0.02; from dlx.cli.app import main; main()"
+SAVES_OFTEN = "from dlx.commands import train; train.CHECKPOINT_SECONDS = 0.05; from dlx.cli.app import main; main()"
 FOREVER = "training.epochs=1000000"
 
 
@@ -78,7 +78,7 @@ def kill_at_moments(tmp_path: Path, num_kills: int, num_epochs: int, seed: int) 
 
 
 def test_killed_three_times(tmp_path: Path, no_pictures: None) -> None:
-    kill_at_moments(tmp_path, 3, 1200, seed=0)
+    kill_at_moments(tmp_path, 3, 600, seed=0)
 
 
 @pytest.mark.slow
