@@ -45,6 +45,8 @@ def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
             raise RunError(f"{path} is done: there is nothing to resume; for more epochs: {more}")
         plan = Plan.make(loaded)
         populations = load_state(run, plan) or build_populations(plan)
+        if is_extended and all(population.is_finished for population in populations):
+            raise RunError(f"{path}: every member had stopped early, so more epochs change nothing")
         run.begin()
         yield from train_populations(run, plan, populations)
 

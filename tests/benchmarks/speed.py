@@ -9,6 +9,7 @@ batches in the order of its streams, evaluation of train and valid after each ep
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -111,8 +112,9 @@ def dlx_fit(num_members: int, hidden: int, rule: str, epochs: int, threads: int,
 
 def _serve(connection: Any) -> None:
     """Run bare loops on request, in a process of one's own."""
-    while (arguments := connection.recv()) is not None:
-        connection.send(bare_loop(*arguments))
+    with contextlib.suppress(EOFError):  # the other end has closed: done
+        while True:
+            connection.send(bare_loop(*connection.recv()))
 
 
 class Peers:
