@@ -212,10 +212,10 @@ class Schedule(Definition):
 
     @abstractmethod
     def factor(self, steps: Tensor, h: Hyper) -> Tensor | None:
-        """Give what the learning rate is multiplied with, [M, 1], or None for 1 at every step.
+        """Give what the learning rate is multiplied with, [..., M, 1], or None for 1 at every step.
 
         Args:
-            steps: Number of steps each member has taken, [M, 1], in theta's dtype; 0 at the first.
+            steps: Number of steps each member has taken, [..., M, 1], float64; 0 at the first.
             h: Tunables, [M, 1].
         """
 

@@ -60,10 +60,11 @@ class Scored(NamedTuple):
     """A scored batch of one member, as a metric reads it.
 
     Attributes:
-        predictions: Class probabilities [B, C], or values [B, C] in the target's own units.
-        targets: Classes [B] (int64), or values [B, C] in their own units.
-        weights: Weight of each example, [B]; 0 marks padding.
-        nll: Whole negative log-likelihood of each example, constants included, [B], in nats.
+        predictions: Class probabilities [B, C] in the dtype of the training, or values [B, C] in the target's own
+            units, float64.
+        targets: Classes [B] (int64), or values [B, C] in their own units, float64.
+        weights: Weight of each example, [B], float64; 0 marks padding.
+        nll: Whole negative log-likelihood of each example, constants included, [B], float64, in nats.
     """
 
     predictions: torch.Tensor

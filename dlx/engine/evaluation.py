@@ -117,12 +117,12 @@ class Evaluator:
         outputs, loss = functional_call(self._rows.module, parameters, (inputs,)), self._rows.recipe.loss
         losses = loss.value(outputs, scaled, Hyper(h)).double()
         nll = loss.nll(outputs, scaled, Hyper(h)).double()
-        predictions, targets = loss.predict(outputs).double(), raw
+        predictions, targets = loss.predict(outputs), raw
         if target_map:
             # Back to the target's own units; the density of scale * y is that of y divided by the scale.
-            targets = raw.double()
-            predictions = predictions * target_map["scale"].double() + target_map["shift"].double()
-            nll = nll + target_map["scale"].double().log().sum()
+            targets, scale = raw.double(), target_map["scale"].double()
+            predictions = predictions.double() * scale + target_map["shift"].double()
+            nll = nll + scale.log().sum()
         scored = Scored(predictions, targets, weights, nll)
         metrics = self._rows.recipe.metrics
         return (losses * weights).sum(), weights.sum(), [metric.update(scored) for metric in metrics]

@@ -227,9 +227,17 @@ class Population:
         return self.members[0].recipe
 
     @property
+    def row_of(self) -> dict[int, int]:
+        """The row of each member that has one (the first, where it has a twin), in the order of rows."""
+        rows: dict[int, int] = {}
+        for row, member in enumerate(self.rows):
+            rows.setdefault(member, row)
+        return rows
+
+    @property
     def active(self) -> list[int]:
         """Members that still train, each once, in the order of their rows."""
-        return [member for member in dict.fromkeys(self.rows) if self.courses[member].stop_reason is None]
+        return [member for member in self.row_of if self.courses[member].stop_reason is None]
 
     @property
     def row_members(self) -> list[Member]:
@@ -244,8 +252,8 @@ class Population:
     def keep(self, kept: Tensor, members: Sequence[int]) -> None:
         """Copy the rows of members into ``best_theta`` or ``last_theta``."""
         if members:
-            sources = [self.rows.index(member) for member in members]
-            kept[list(members)] = self.theta[sources]
+            row_of = self.row_of
+            kept[list(members)] = self.theta[[row_of[member] for member in members]]
 
     def is_sparse(self) -> bool:
         """Tell whether half of the rows or more could be dropped."""
@@ -253,8 +261,8 @@ class Population:
 
     def compact(self) -> None:
         """Drop the rows of members that stopped, but never below two rows. Only between epochs."""
-        members = with_twin(self.active)
-        sources = [self.rows.index(member) for member in members]
+        members, row_of = with_twin(self.active), self.row_of
+        sources = [row_of[member] for member in members]
         self.theta = self.theta[sources]
         self.state = {name: tensor[sources] for name, tensor in self.state.items()}
         self.steps = self.steps[sources]

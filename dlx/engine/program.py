@@ -57,8 +57,10 @@ class Program:
         self._evaluator = Evaluator(rows, WATCHED)
         self._h, self._schedule_h = rows.tunables("optimizer"), rows.tunables("schedule")
         self._lr: Tensor | None = getattr(self._h, "lr", None)
+        self._base_lr = [member.recipe.optimizer.tunables().get("lr") for member in rows.members]
         orders = [Order(member.parts.train, member.cell) for member in rows.members]
         self._plan = BatchPlan(orders, self.population.recipe.training.batch_size)
+        self._num_steps = self._plan.active.sum(0)  # a member's steps are the first of the epoch
         self._weights = torch.from_numpy(self._plan.weights).to(rows.theta)
         self._steps: Iterator[None] | None = None
 
@@ -129,13 +131,13 @@ class Program:
 
     def finish_epoch(self) -> list[MemberEpoch]:
         """Score all rows, decide who is best and who goes on, and drop rows when half of them have stopped."""
-        population, epoch = self.population, self._fetch()
+        population, epoch, row_of = self.population, self._fetch(), self.population.row_of
         members = population.active
-        records = [self._judge(member, epoch) for member in members]
+        records = [self._judge(member, row_of[member], epoch) for member in members]
         of = list(zip(members, records, strict=True))
         population.keep(population.best_theta, [member for member, record in of if record.is_best])
         population.keep(population.last_theta, [member for member, record in of if record.stop_reason])
-        population.steps = population.steps + self._plan.active.sum(0)
+        population.steps = population.steps + self._num_steps
         population.losses = []
         population.epoch += 1
         self._steps = None
@@ -144,24 +146,21 @@ class Program:
             self._compile()
         return records
 
-    def _judge(self, member: int, epoch: _Epoch) -> MemberEpoch:
+    def _judge(self, member: int, row: int, epoch: _Epoch) -> MemberEpoch:
         """Take an epoch into a member's course."""
-        population, row = self.population, self.population.rows.index(member)
-        active, before = self._plan.active[:, row], int(population.steps[row])
+        population, course = self.population, self.population.courses[member]
+        before, taken = int(population.steps[row]), int(self._num_steps[row])
         scores = {part: {name: float(x[row]) for name, x in each.items()} for part, each in epoch.scores.items()}
-        rates = epoch.rates[active, row] if epoch.rates is not None else None
-        base = population.members[member].recipe.optimizer.tunables().get("lr")
-        course, number = population.courses[member], population.epoch + 1
-        course.check_finite(epoch.losses[active, row], [each["loss"] for each in scores.values()], before)
-        course.last_epoch, course.num_steps = number, before + int(active.sum())
+        course.check_finite(epoch.losses[:taken, row], [each["loss"] for each in scores.values()], before)
+        course.last_epoch, course.num_steps = population.epoch + 1, before + taken
         is_best = False
         if course.divergence is None:
             valid_loss = scores["valid"]["loss"] if "valid" in scores else None
-            is_best = course.observe(number, valid_loss, population.recipe.training)
+            is_best = course.observe(course.last_epoch, valid_loss, population.recipe.training)
         return MemberEpoch(
             cell=population.members[member].cell,
             step=course.num_steps,
-            lr=base if rates is None else float(rates[-1]),
+            lr=self._base_lr[row] if epoch.rates is None else float(epoch.rates[taken - 1, row]),
             scores={} if course.divergence else scores,
             is_best=is_best,
             stop_reason=course.stop_reason,

@@ -35,6 +35,7 @@ from dlx.core.records import Cell, EpochDone
 from dlx.core.settings import Training
 from dlx.core.types import Spec
 from dlx.datasets.digits import Digits
+from dlx.engine.device import prepare_torch
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.fit import chunk, fit
 from dlx.engine.population import Population, Recipe, build_members
@@ -97,7 +98,7 @@ def make_populations(num_members: int, hidden: int, rule: str, epochs: int, chun
 
 def dlx_fit(num_members: int, hidden: int, rule: str, epochs: int, threads: int, chunks: int) -> float:
     """Time a fit with records; microseconds a member-step."""
-    torch.set_num_threads(threads)
+    prepare_torch(threads, tf32=False)
     populations = make_populations(num_members, hidden, rule, epochs, chunks)
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "metrics.jsonl")
@@ -184,7 +185,7 @@ def population(peers: Peers, hidden: int, rule: str, bound: str) -> None:
 
 def breakdown(num_members: int, hidden: int) -> None:
     """Print where the time of a step goes, one chunk on one thread, and its floor."""
-    torch.set_num_threads(1)
+    prepare_torch(1, tf32=False)
     (population,) = make_populations(num_members, hidden, "adam", 1000, 1)
     program = Program(population, DATA)
     for _ in range(3):
