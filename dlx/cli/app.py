@@ -71,7 +71,8 @@ def resume(
 @app.command()
 def config(config: Config, overrides: Overrides = None) -> None:
     """Print the config with every default and override filled in."""
-    from dlx.config.experiment import load_experiment, resolved_yaml
+    from dlx.config.experiment import resolved_yaml
+    from dlx.config.load import load_experiment
 
     sys.stdout.write(resolved_yaml(load_experiment(config, overrides or []).experiment))
 

@@ -11,8 +11,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from dlx.config.check import check
-from dlx.config.experiment import Experiment, Loaded
+from dlx.config.experiment import Experiment
 from dlx.core.errors import DataError, UsageError
 from dlx.core.records import Cell
 from dlx.core.types import Examples, Spec
@@ -33,15 +32,12 @@ class Plan:
     members: list[Member]
 
     @classmethod
-    def make(cls, loaded: Loaded) -> Plan:
-        """Load the data and check them with the config, find the device, split and scale for every seed.
+    def make(cls, experiment: Experiment, examples: Examples) -> Plan:
+        """Find the device, split and scale the examples for every seed.
 
         Raises:
             DlxError: For everything that a user can mend.
         """
-        experiment = loaded.experiment
-        examples = experiment.data.load()
-        check(loaded, examples)
         device = choose_device(experiment.device)
         prepare_torch(experiment.threads, experiment.tf32)
         if not np.isfinite(examples.inputs).all() or not np.isfinite(examples.targets).all():

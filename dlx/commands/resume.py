@@ -8,7 +8,8 @@ from pathlib import Path
 from dlx.commands.plan import Plan
 from dlx.commands.saving import load_state
 from dlx.commands.train import build_populations, train_populations
-from dlx.config.experiment import Experiment, load_experiment
+from dlx.config.experiment import Experiment
+from dlx.config.load import load_experiment, load_experiment_and_data
 from dlx.core.errors import RunError, UsageError
 from dlx.core.records import Record
 from dlx.tracking.run_dir import RunDir
@@ -37,13 +38,13 @@ def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
         if not config.exists():
             raise RunError(f"{path} was stopped before it began; train anew")
         before = load_experiment(config).experiment
-        loaded = load_experiment(config, overrides)
+        loaded, examples = load_experiment_and_data(config, overrides)
         _refuse_changes(before, loaded.experiment)
         is_extended = loaded.experiment.training.epochs > before.training.epochs
         if run.facts["status"] == "done" and not is_extended:
             more = f"dlx resume {path} {GROWABLE}={2 * before.training.epochs}"
             raise RunError(f"{path} is done: there is nothing to resume; for more epochs: {more}")
-        plan = Plan.make(loaded)
+        plan = Plan.make(loaded.experiment, examples)
         populations = load_state(run, plan) or build_populations(plan)
         if is_extended and all(population.is_finished for population in populations):
             raise RunError(f"{path}: every member had stopped early, so more epochs change nothing")

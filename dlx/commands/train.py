@@ -12,7 +12,8 @@ from dlx.commands.interrupt import listening
 from dlx.commands.plan import Plan
 from dlx.commands.results import epoch_line, preprocessing, train_result
 from dlx.commands.saving import keep_epochs, save_state, save_weights
-from dlx.config.experiment import load_experiment, resolved_yaml
+from dlx.config.experiment import resolved_yaml
+from dlx.config.load import load_experiment_and_data
 from dlx.core.errors import DivergedError, PartlyDivergedError, RunInterruptedError
 from dlx.core.records import EpochDone, Finished, Record, Started
 from dlx.engine.device import num_workers
@@ -42,8 +43,8 @@ def train(config: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[Re
     Raises:
         DlxError: Any of the tree in ``core/errors.py``; those of the user before the run directory exists.
     """
-    loaded = load_experiment(config, overrides)
-    plan = Plan.make(loaded)
+    loaded, examples = load_experiment_and_data(config, overrides)
+    plan = Plan.make(loaded.experiment, examples)
     run = RunDir.create(runs_dir, "train", str(plan.experiment.name))
     with run.ending():
         run.write("config.input.yaml", loaded.source.text)

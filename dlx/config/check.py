@@ -1,16 +1,18 @@
-"""Config and data together: what can be said only once the examples are known."""
+"""Whether the keys of a config fit each other and the data: what the schema, which sees single keys, cannot say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import signature
 from itertools import count
+from typing import Any
 
 import numpy as np
 
-from dlx.config.diagnostics import Fault, render
-from dlx.config.experiment import Experiment, Loaded
-from dlx.core.errors import ConfigError
-from dlx.core.settings import Split
+from dlx.config.diagnostics import Fault
+from dlx.config.keys import members
+from dlx.core.definition import Dataset, Loss, Metric
+from dlx.core.settings import Split, Training
 from dlx.core.types import Examples
 from dlx.data.splits import Sizes, is_stratified, part_sizes
 
@@ -18,42 +20,136 @@ SPLIT = ("data", "split")
 NOT_STRATIFIED = "set data.split.stratify=false"
 
 
-def check(loaded: Loaded, examples: Examples) -> None:
-    """Check that a config fits its data; afterwards every fold and every seed can be split.
+def contradictions(sections: Mapping[str, Any]) -> list[Fault]:
+    """Find what does not fit together.
 
     Args:
-        loaded: The config.
-        examples: What its data set gave.
+        sections: What is known: valid sections of a config by name (all of them: ``dict(experiment)``), and
+            ``examples`` once they are loaded. A rule that needs something else is left out.
 
-    Raises:
-        ConfigError: If it does not fit; the message shows all faults.
+    Returns:
+        The faults, in any order.
     """
-    faults = list(_faults(loaded.experiment, examples))
-    if faults:
-        raise ConfigError(render(faults, loaded.source))
+    known = {**sections, "sections": sections}
+    faults: list[Fault] = []
+    for rule in RULES:
+        needed = signature(rule).parameters.keys()
+        if needed <= known.keys():
+            faults += rule(**{name: known[name] for name in needed})
+    return faults
 
 
-def _faults(experiment: Experiment, examples: Examples) -> Iterator[Fault]:
-    if mismatch := experiment.loss.mismatch(examples):
-        yield Fault(("loss",), mismatch)
-    num_classes = len(np.unique(examples.targets)) if examples.task == "classification" else 0
-    if examples.task == "classification" and num_classes < 2:
-        message = f"classification needs at least 2 classes, but the data have {num_classes}"
-        yield Fault(("data",), message, underline="key")
-    split = experiment.data.split
-    if split.folds is not None and split.folds > len(examples):
-        yield Fault((*SPLIT, "folds"), f"{split.folds} folds need as many examples, but there are {len(examples)}")
+def _seeds(seeds: int | Sequence[int]) -> Iterator[Fault]:
+    if not isinstance(seeds, int):
+        for i, seed in enumerate(seeds):
+            if seed in seeds[:i]:
+                yield Fault(("seeds", i), f"the seed {seed} is given twice")
+
+
+def _precision(dtype: str, sections: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find numbers that are 0 or infinite once they are rounded to the precision of the training."""
+    kind = np.dtype(dtype).type
+    for section in ("loss", "prior", "optimizer", "schedule"):
+        definition = sections.get(section)
+        for name, value in definition.tunables().items() if definition else ():
+            with np.errstate(over="ignore"):
+                rounded = float(kind(value))
+            if value and (rounded == 0 or not np.isfinite(rounded)):
+                message = f"`{section}.{name}` is {value:g}, which is {rounded:g} in {dtype}"
+                yield Fault((section, name), message, "take a less extreme number, or dtype=float64")
+
+
+def _split(data: Dataset) -> Iterator[Fault]:
+    split = data.split
+    if split.folds is None:
+        if split.valid + (split.test or 0) >= 1:
+            message = f"the fractions for validation and test, {split.valid:g} + {split.test:g}, leave nothing to train"
+            key = "test" if "test" in split.model_fields_set else "valid"
+            yield Fault((*SPLIT, key), message, "their sum must be less than 1")
+        if split.fold:
+            yield Fault((*SPLIT, "fold"), "a `fold` without `folds`", "set data.split.folds")
         return
-    empty = list(_empty_parts(split, len(examples)))
-    yield from empty
-    if not empty:
-        yield from _batch_faults(experiment, examples)
+    if split.fold >= split.folds:
+        message = f"there is no fold {split.fold}: with folds={split.folds} they are 0 to {split.folds - 1}"
+        yield Fault((*SPLIT, "fold"), message)
+    if split.test is not None:
+        hint = "set data.split.test=null, or data.split.folds=null"
+        yield Fault((*SPLIT, "test"), "`test` together with `folds`: the held-out fold is the test part", hint)
+
+
+def _early_stopping(data: Dataset, training: Training) -> Iterator[Fault]:
+    if data.split.valid == 0 and training.early_stopping is not None:
+        message = "early stopping needs a validation part, but data.split.valid is 0"
+        hint = "set training.early_stopping=null or data.split.valid>0"
+        is_given = "early_stopping" in training.model_fields_set
+        yield Fault(("training", "early_stopping") if is_given else (*SPLIT, "valid"), message, hint)
+
+
+def _metrics(metrics: Sequence[Metric], sections: Mapping[str, Any]) -> Iterator[Fault]:
+    """The data say what a metric must fit; where they are not known, the loss does."""
+    names = [metric.name for metric in metrics]
+    judge = sections.get("examples") or sections.get("loss")
+    who = "these data are" if "examples" in sections else f"`{getattr(judge, 'name', '')}` is"
+    for i, metric in enumerate(metrics):
+        if metric.name in names[:i]:
+            yield Fault(("metrics", i), f"the metric `{metric.name}` is given twice")
+        if judge and judge.task not in metric.tasks:
+            message = f"`{metric.name}` is a metric for {metric.tasks[0]}, but {who} for {judge.task}"
+            known: dict[str, Any] = members(Metric)
+            fitting = ", ".join(name for name, other in known.items() if judge.task in other.tasks)
+            yield Fault(("metrics", i), message, f"for {judge.task}: {fitting}")
+
+
+def _loss(loss: Loss, examples: Examples) -> Iterator[Fault]:
+    if mismatch := loss.mismatch(examples):
+        known: dict[str, Any] = members(Loss)
+        fitting = [name for name, other in known.items() if other.model_construct().mismatch(examples) is None]
+        yield Fault(("loss",), mismatch, f"losses that fit: {', '.join(fitting) or 'none'}")
+
+
+def _classes(examples: Examples) -> Iterator[Fault]:
+    if examples.task == "classification" and (found := len(np.unique(examples.targets))) < 2:
+        message = f"classification needs at least 2 classes, but the data have {found}"
+        yield Fault(("data",), message, underline="key")
+
+
+def _parts(data: Dataset, examples: Examples) -> Iterator[Fault]:
+    """Check that no part is empty and, where classes keep their proportions, that there are enough of each."""
+    split = data.split
+    if any(_split(data)):
+        return
     if examples.task == "regression" and split.stratify:
         hint = f"{NOT_STRATIFIED}, or leave it out"
         yield Fault((*SPLIT, "stratify"), "a split can keep the proportions of classes only, not of values", hint)
-    elif is_stratified(split, examples) and not empty:
+    if split.folds is not None and split.folds > len(examples):
+        yield Fault((*SPLIT, "folds"), f"{split.folds} folds need as many examples, but there are {len(examples)}")
+    elif empty := list(_empty_parts(split, len(examples))):
+        yield from empty
+    elif examples.task == "classification" and is_stratified(split, examples):
         yield from _rare_classes(split, examples)
-        yield from _parts_below_classes(split, len(examples), num_classes)
+        yield from _parts_below_classes(split, len(examples), len(np.unique(examples.targets)))
+
+
+def _batch(data: Dataset, training: Training, examples: Examples) -> Iterator[Fault]:
+    if any(_split(data)):
+        return
+    size, largest = training.batch_size, part_sizes(data.split, len(examples)).train
+    if size > largest > 0:
+        message = f"a batch of {size} is larger than the training part, which has {largest} examples"
+        yield Fault(("training", "batch_size"), message, f"set training.batch_size={largest} or less")
+
+
+RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
+    _seeds,
+    _precision,
+    _split,
+    _early_stopping,
+    _metrics,
+    _loss,
+    _classes,
+    _parts,
+    _batch,
+)
 
 
 def _possible_sizes(split: Split, num_examples: int) -> list[Sizes]:
@@ -77,17 +173,9 @@ def _empty_parts(split: Split, num_examples: int) -> Iterator[Fault]:
         pool = num_examples - smallest.test if split.folds else num_examples
         message = f"the validation part is empty: {split.valid:g} of {pool} examples is less than one"
         yield Fault((*SPLIT, "valid"), message, "make data.split.valid larger, or 0 for no such part")
-    fraction = 0.2 if split.test is None else split.test
-    if smallest.test == 0 and fraction > 0:
-        message = f"the test part is empty: {fraction:g} of {num_examples} examples is less than one"
+    if smallest.test == 0 and split.test:
+        message = f"the test part is empty: {split.test:g} of {num_examples} examples is less than one"
         yield Fault((*SPLIT, "test"), message, "make data.split.test larger, or 0 for no such part")
-
-
-def _batch_faults(experiment: Experiment, examples: Examples) -> Iterator[Fault]:
-    size, largest = experiment.training.batch_size, part_sizes(experiment.data.split, len(examples)).train
-    if size > largest:
-        message = f"a batch of {size} is larger than the training part, which has {largest} examples"
-        yield Fault(("training", "batch_size"), message, f"set training.batch_size={largest} or less")
 
 
 def _rare_classes(split: Split, examples: Examples) -> Iterator[Fault]:

@@ -47,8 +47,6 @@ LENGTHS = {
 }
 PLURALS = {"entry": "entries", "character": "characters"}
 PYDANTIC_KINDS = frozenset(get_args(ErrorType))
-CONFLICT = "conflict"
-"""Type of the errors that the schema raises for keys that contradict each other."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +95,6 @@ def problems(error: ValidationError, tree: Any) -> list[Problem]:
 
 def _problem(error: ErrorDetails, tree: Any) -> Problem:
     """Keep what is a key of the tree; pydantic also puts the name of a union's arm into the path."""
-    if error["type"] == CONFLICT:
-        return Problem(error["loc"], None, error)
     path: list[str | int] = []
     union: KeyPath | None = None
     for i, key in enumerate(error["loc"]):

@@ -72,11 +72,18 @@ class Registered:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        classes = registered(schema["metadata"]["family"])
+        classes = registered(_innermost(schema)["metadata"]["family"])
         members = [handler(cls.__pydantic_core_schema__) for cls in classes.values()]
         for member in members:
             handler.resolve_ref_schema(member)["required"] = ["name"]
         return {"anyOf": [{"enum": list(classes)}, *members]}
+
+
+def _innermost(schema: Any) -> Any:
+    """Take off the validators that a field has around what reads it."""
+    while "schema" in schema:
+        schema = schema["schema"]
+    return schema
 
 
 def _look_up(family: type[Definition], value: Any) -> Definition:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 Scale = Literal["standard", "minmax", "none"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -28,7 +28,7 @@ class Split(Settings):
     valid: Fraction = 0.2
     """Fraction of the examples for validation; 0 leaves the part out."""
     test: Fraction | None = None
-    """Fraction of the examples for test: 0.2 unless given; with `folds`, the held-out fold takes its place."""
+    """Fraction of the examples for test; null is 0.2, or with `folds` the held-out fold."""
     seed: NonNegativeInt | None = 0
     """Seed of the split, whatever the seed of the training; null draws a new split for each seed."""
     stratify: bool | None = None
@@ -39,6 +39,12 @@ class Split(Settings):
     """Which fold is held out, counted from 0."""
     repeat: NonNegativeInt = 0
     """Which repetition of the folds, each shuffled anew."""
+
+    @model_validator(mode="after")
+    def _fill_test(self) -> Self:
+        if self.folds is None and self.test is None:
+            object.__setattr__(self, "test", 0.2)
+        return self
 
 
 class EarlyStopping(Settings):

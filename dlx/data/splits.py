@@ -53,7 +53,7 @@ def part_sizes(settings: Split, num_examples: int) -> Sizes:
         The sizes; with folds, which may be ragged, the largest of each part over the folds.
     """
     if settings.folds is None:
-        num_test = round((0.2 if settings.test is None else settings.test) * num_examples)
+        num_test = round((settings.test or 0) * num_examples)
         num_valid = round(settings.valid * num_examples)
         return Sizes(num_examples - num_test - num_valid, num_valid, num_test)
     num_test = -(-num_examples // settings.folds)

@@ -32,7 +32,7 @@ class BinaryCrossEntropy(Loss):
         """Require classes, and exactly two of them."""
         num_classes = len(examples.target_names)
         if examples.task == self.task and num_classes != 2:
-            return f"`{self.name}` is a loss for 2 classes, but these data have {num_classes}; use `cross_entropy`"
+            return f"`{self.name}` is a loss for 2 classes, but these data have {num_classes}"
         return super().mismatch(examples)
 
     def num_outputs(self, num_targets: int) -> int:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dlx.config.experiment import Loaded, load_experiment
+from dlx.config.load import Loaded, load_experiment
 from dlx.core.errors import ConfigError
 
 BASE = "data: digits\nmodel: mlp\nloss: cross_entropy\n"

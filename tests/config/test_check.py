@@ -7,12 +7,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dlx.config.check import check
-from dlx.config.experiment import Experiment, Loaded, load_experiment
-from dlx.config.source import Source
-from dlx.core.errors import ConfigError
+from dlx.config.check import contradictions
+from dlx.config.diagnostics import Fault, render
+from dlx.config.experiment import Experiment
+from dlx.config.load import Loaded, load_experiment, load_experiment_and_data
+from dlx.core.errors import ConfigError, DataError
 from dlx.core.types import Examples
 from dlx.data.splits import split_examples
+from dlx.datasets.iris import Iris
 
 Load = Callable[..., Loaded]
 SMALL = "training: {batch_size: 1}\n"
@@ -28,13 +30,18 @@ def values(number: int) -> Examples:
     return Examples(np.zeros((number, 2)), np.zeros((number, 1)), "regression", ("a", "b"), ("target",))
 
 
+def check(experiment: Experiment, examples: Examples) -> list[Fault]:
+    derived = {"metrics"} - experiment.model_fields_set
+    return contradictions({**{k: v for k, v in experiment if k not in derived}, "examples": examples})
+
+
 @pytest.fixture
 def refused(load: Load) -> Callable[..., str]:
     def rendered(examples: Examples, text: str = "", base: str = "data: digits\nmodel: mlp\nloss: mse\n") -> str:
         loaded = load(text, base=base)
-        with pytest.raises(ConfigError) as caught:
-            check(loaded, examples)
-        return str(caught.value).replace(f"{loaded.source.path.parent}/", "")
+        found = check(loaded.experiment, examples)
+        assert found
+        return render(found, loaded.source).replace(f"{loaded.source.path.parent}/", "")
 
     return rendered
 
@@ -44,23 +51,26 @@ def split(settings: str, loss: str = "cross_entropy") -> str:
 
 
 def test_data_that_fit(load: Load) -> None:
-    check(load(), classes(100, 100))
-    check(load(base="data: digits\nmodel: mlp\nloss: mse\n"), values(200))
+    assert check(load().experiment, classes(100, 100)) == []
+    assert check(load(base="data: digits\nmodel: mlp\nloss: mse\n").experiment, values(200)) == []
 
 
 @pytest.mark.parametrize("path", sorted(Path("configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_configs_fit_their_data(path: Path) -> None:
-    loaded = load_experiment(path)
-    check(loaded, loaded.experiment.data.load())
+    loaded, examples = load_experiment_and_data(path)
+    assert loaded == load_experiment(path)
+    assert len(examples) > 0
 
 
 def test_loss_that_does_not_fit(refused: Callable[..., str]) -> None:
     assert refused(classes(100, 100)) == (
         "x.yaml:3:7: `mse` is a loss for regression, but these data are for classification\n"
-        "    3 | loss: mse\n      |       ^^^"
+        "    3 | loss: mse\n      |       ^^^\n"
+        "      = losses that fit: binary_cross_entropy, cross_entropy"
     )
     found = refused(classes(50, 50, 50), base=split("{}", "binary_cross_entropy"))
-    assert "`binary_cross_entropy` is a loss for 2 classes, but these data have 3; use `cross_entropy`" in found
+    assert "`binary_cross_entropy` is a loss for 2 classes, but these data have 3\n" in found
+    assert "= losses that fit: cross_entropy" in found
 
 
 def test_one_class(refused: Callable[..., str]) -> None:
@@ -136,7 +146,67 @@ def test_stratified(refused: Callable[..., str], examples: Examples, settings: s
 
 
 def test_not_stratified_is_the_way_out(load: Load) -> None:
-    check(load(SMALL, base=split("{stratify: false}")), classes(50, 1))
+    assert check(load(SMALL, base=split("{stratify: false}")).experiment, classes(50, 1)) == []
+
+
+ONE_OF_EACH = """\
+data: {name: iris, split: {valid: 0.9, folds: 200}}
+model: linear
+loss: mse
+metrics: [r2, r2]
+optimizer: {name: adam, lrr: 1}
+training: {epochs: 0}
+seeds: [1, 1]
+"""
+
+
+def test_faults_of_every_kind_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(ONE_OF_EACH)
+    with pytest.raises(ConfigError) as caught:
+        load_experiment_and_data(path)
+    for part in (
+        "x.yaml:1:47: 200 folds need as many examples, but there are 150",
+        "x.yaml:3:7: `mse` is a loss for regression, but these data are for classification",
+        "x.yaml:4:11: `r2` is a metric for regression, but these data are for classification",
+        "x.yaml:4:15: the metric `r2` is given twice",
+        "x.yaml:5:25: unknown key `lrr` in `optimizer`",
+        "x.yaml:6:20: `training.epochs` must be greater than 0, found 0",
+        "x.yaml:7:12: the seed 1 is given twice",
+        "8 faults in",
+    ):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("data", ["{name: iris, scale: none, split: {valid: 2}}", "{name: iris, scale: max}"])
+def test_faults_of_the_split_do_not_hide_what_the_data_are(tmp_path: Path, data: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(f"data: {data}\nmodel: linear\nloss: mse\n")
+    with pytest.raises(ConfigError) as caught:
+        load_experiment_and_data(path)
+    assert "`mse` is a loss for regression" in str(caught.value)
+    assert str(caught.value).endswith(f"2 faults in {path}")
+
+
+def test_faults_of_the_data_set_itself_hide_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("data: {name: two_moons, noise: -1}\nmodel: linear\nloss: mse\n")
+    with pytest.raises(ConfigError) as caught:
+        load_experiment_and_data(path)
+    assert str(caught.value).count("x.yaml:") == 1
+
+
+def test_faults_come_before_data_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Iris) -> Examples:
+        raise DataError("gone")
+
+    monkeypatch.setattr(Iris, "load", fail)
+    path = tmp_path / "x.yaml"
+    path.write_text("data: iris\nmodel: linear\nloss: cross_entropy\n")
+    with pytest.raises(DataError, match="gone"):
+        load_experiment_and_data(path)
+    with pytest.raises(ConfigError, match="given twice"):
+        load_experiment_and_data(path, ["seeds=[1, 1]"])
 
 
 def test_all_faults_at_once(refused: Callable[..., str]) -> None:
@@ -171,9 +241,7 @@ def test_what_passes_can_be_split(counts: list[int], fractions: dict[str, Any], 
         "training": {"batch_size": 1, "early_stopping": None},
     }
     experiment = Experiment.model_validate(tree)
-    try:
-        check(Loaded(experiment, Source(Path("x.yaml"), "")), examples)
-    except ConfigError:
+    if check(experiment, examples):
         return
     folds = experiment.data.split.folds
     for fold in range(folds or 1):

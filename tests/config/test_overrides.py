@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dlx.config.experiment import Loaded
+from dlx.config.load import Loaded
 
 Load = Callable[..., Loaded]
 Faults = Callable[..., str]

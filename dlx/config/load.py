@@ -1,0 +1,140 @@
+"""Reads a config: source, overrides, schema, and whether its keys fit each other and the data. All faults at once."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dlx.config.check import contradictions
+from dlx.config.diagnostics import Fault, KeyPath, render
+from dlx.config.experiment import Experiment
+from dlx.config.explain import explain, problems
+from dlx.config.keys import value_at
+from dlx.config.overrides import apply_overrides
+from dlx.config.source import Source, read_source
+from dlx.core.definition import Dataset
+from dlx.core.errors import ConfigError, DataError
+from dlx.core.types import Examples
+
+Sections = dict[str, Any]
+"""What could be read of a config: the value of each top-level key that has no fault."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A config that has been read: what it means, and how it is written."""
+
+    experiment: Experiment
+    source: Source
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Loaded:
+    """Read, override and validate a config file, whatever its data are.
+
+    Args:
+        path: The file.
+        overrides: ``KEY=VALUE`` strings, applied in their order.
+
+    Returns:
+        The experiment, its ``name`` filled in, and its source.
+
+    Raises:
+        UsageError: If there is no such file, or it cannot be read.
+        ConfigError: If the config has faults; the message shows all of them.
+    """
+    source = apply_overrides(read_source(path), overrides, Experiment)
+    experiment, sections, faults = _read(source)
+    return _finish(path, source, experiment, [*faults, *contradictions(sections)])
+
+
+def load_experiment_and_data(path: Path, overrides: Sequence[str] = ()) -> tuple[Loaded, Examples]:
+    """Read a config and its data, and check both together; afterwards every fold and every seed can be split.
+
+    Args:
+        path: The file.
+        overrides: ``KEY=VALUE`` strings, applied in their order.
+
+    Raises:
+        UsageError: If there is no such file, or it cannot be read.
+        ConfigError: If the config has faults or does not fit its data; the message shows all faults.
+        DataError: If the config has no fault, but its data cannot be read.
+    """
+    source = apply_overrides(read_source(path), overrides, Experiment)
+    experiment, sections, faults = _read(source)
+    examples, trouble = None, None
+    try:
+        dataset = _dataset(sections, source.tree)
+        examples = dataset.load() if dataset else None
+    except DataError as error:
+        trouble = error
+    known = sections if examples is None else {**sections, "examples": examples}
+    loaded = _finish(path, source, experiment, [*faults, *contradictions(known)])
+    if trouble is not None or examples is None:
+        raise trouble or AssertionError("a config without faults has data")
+    return loaded, examples
+
+
+def _read(source: Source) -> tuple[Experiment | None, Sections, list[Fault]]:
+    """Validate what the source says: the experiment if all is well, what could be read if not, and the faults."""
+    sections: Sections = {}
+    faults = list(source.faults)
+    try:
+        experiment = _validate(source, sections)
+    except ValidationError as error:
+        experiment = None
+        # What cannot be read has no value, so what the schema says about it would be misleading.
+        unread = {fault.path for fault in faults if fault.path}
+        faults += [fault for fault in explain(error, source, Experiment) if not _begins_with(fault.path, unread)]
+    unjudged = {str(fault.path[0]) for fault in faults if fault.path}
+    if isinstance(source.tree, dict) and "metrics" not in source.tree:
+        unjudged.add("metrics")  # they follow from the loss; where that does not fit they are not to blame
+    return experiment, {name: value for name, value in sections.items() if name not in unjudged}, faults
+
+
+def _validate(source: Source, sections: Sections) -> Experiment:
+    """Validate the tree; a scalar without quotes is text where the schema wants text: ``name: 1e-3``."""
+    try:
+        return Experiment.model_validate(source.tree, context=sections)
+    except ValidationError as error:
+        wanted = [one.path for one in problems(error, source.tree) if one.error["type"] == "string_type"]
+        texts = {path: source.places[path].text for path in wanted if path in source.places}
+        texts = {path: text for path, text in texts.items() if text is not None}
+        if not texts:
+            raise
+        for path, text in texts.items():
+            value_at(source.tree, path[:-1])[path[-1]] = text
+        return Experiment.model_validate(source.tree, context=sections)
+
+
+def _begins_with(path: KeyPath, prefixes: set[KeyPath]) -> bool:
+    return any(path[:length] in prefixes for length in range(1, len(path) + 1))
+
+
+def _dataset(sections: Sections, tree: Any) -> Dataset | None:
+    """Find the data set, also where its split or scale has faults, which do not change its examples."""
+    data = tree.get("data") if isinstance(tree, dict) else None
+    if "data" in sections or not isinstance(data, dict):
+        return sections.get("data")
+    shared = Dataset.model_fields.keys() - {"name"}
+    readable: Sections = {}
+    with contextlib.suppress(ValidationError):  # there are other sections
+        Experiment.model_validate({"data": {k: v for k, v in data.items() if k not in shared}}, context=readable)
+    return readable.get("data")
+
+
+def _finish(path: Path, source: Source, experiment: Experiment | None, faults: Sequence[Fault]) -> Loaded:
+    """Raise what is wrong, or give the experiment with its name."""
+    if faults or experiment is None:
+        raise ConfigError(render(faults, source))
+    return Loaded(experiment.model_copy(update={"name": experiment.name or _name_of_file(path)}), source)
+
+
+def _name_of_file(path: Path) -> str:
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip(".")[:64]
+    return name or "experiment"
