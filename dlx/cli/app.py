@@ -46,6 +46,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a model, or one for each seed at once, and leave a run directory."""
+    _announce(quiet)
     from dlx.commands.train import train as command
 
     flags = {"device": device, "name": name}
@@ -63,6 +64,7 @@ def resume(
     json: Json = False,
 ) -> None:
     """Go on with a run that was interrupted or killed, or extend one that is done."""
+    _announce(quiet)
     from dlx.commands.resume import resume as command
 
     _show(command(run, overrides or []), quiet, json)
@@ -94,6 +96,13 @@ def _main(
     if show_version:
         sys.stdout.write(f"dlx {__version__}\n")
         raise typer.Exit
+
+
+def _announce(quiet: bool) -> None:
+    """Say on a terminal that something happens while torch is loaded, for seconds; the next line overwrites it."""
+    if not quiet and sys.stderr is not None and sys.stderr.isatty():
+        sys.stderr.write("loading ...\r")
+        sys.stderr.flush()
 
 
 def _show(records: Iterator[Any], quiet: bool, json_output: bool) -> None:

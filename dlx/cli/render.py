@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from dlx.core.errors import DlxError
+from dlx.core.errors import DlxError, RunInterruptedError
 from dlx.core.records import EpochDone, Finished, MemberEpoch, Progress, Record, Started
 from dlx.reporting.tables import (
     divergence_text,
-    divergence_texts,
     format_number,
     headline,
     member_table,
@@ -46,7 +45,9 @@ def render_error(error: DlxError, stream: TextIO | None = None) -> None:
         error: The error.
         stream: Where to print; stderr by default.
     """
-    _print_labelled(_console(stream or _open(sys.stderr)), "error", str(error), "bold red")
+    interrupted = isinstance(error, RunInterruptedError)
+    label, style = ("interrupted", "bold yellow") if interrupted else ("error", "bold red")
+    _print_labelled(_console(stream or _open(sys.stderr)), label, str(error), style)
 
 
 def _open(stream: TextIO | None) -> TextIO:
@@ -115,6 +116,8 @@ class Terminal:
             # As in result.json, NaN and infinities, which JSON has not, are null.
             value = json.loads(json.dumps(record.result), parse_constant=lambda _: None)
             _print(self._out, json.dumps(value, indent=2, ensure_ascii=False))
+            if not quiet:
+                _print(self._err, f"run directory  {record.run_dir}")
         elif not quiet:
             for text, style in result_lines(record.result, record.run_dir):
                 _print(self._out, text, style)
@@ -126,7 +129,7 @@ def result_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]
     for table in [*score_tables(result), member_table(result)]:
         title, header, *rows = plain(table)
         lines += [("", ""), (title, "bold"), (header, "dim"), *((row, "") for row in rows)]
-    lines += [("", ""), *((text, "yellow") for text in divergence_texts(result))]
+    lines.append(("", ""))
     scores = headline(result)
     lines += [(scores, "bold green")] if scores else []
     return [*lines, (f"run directory  {run_dir}", "")]
@@ -158,7 +161,7 @@ class Pace:
         """Take in a record."""
         if isinstance(record, Started):
             self.started, self._begin = record, self._clock()
-            self._first = self.done = float(record.epochs_done)
+            self._first = self.done = float(record.epochs_done or 0)
         elif isinstance(record, Progress):
             self.num_steps = record.num_steps
             self.done = record.epoch - 1 + record.step / record.num_steps
@@ -233,14 +236,18 @@ class PlainLines(Silent):
         width = max(map(len, facts))
         for name, value in facts.items():
             _print(self.console, f"{name.ljust(width)}  {value}")
-        if record.epochs_done:
-            _print(self.console, f"{'resumed'.ljust(width)}  after {record.epochs_done} epochs")
+        if record.epochs_done is not None:
+            where = (
+                f"after {record.epochs_done} epochs" if record.epochs_done else "from the beginning: no state was saved"
+            )
+            _print(self.console, f"{'resumed'.ljust(width)}  {where}")
 
     def epoch(self, record: EpochDone, pace: Pace) -> None:
         """Print the means over the members that trained in it."""
         scores = [f"{name} {value.ljust(self._width(name, value))}" for name, value in epoch_scores(record, pace)]
         total = str(pace.epochs)
         first = f"epoch {str(record.epoch).rjust(len(total))}/{total}"
+        scores = scores or ["no finite score"]
         _print(self.console, "  ".join([first, *scores, *_still_training(record, pace), f"{pace.seconds:.1f} s"]))
 
     def _width(self, name: str, value: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from dlx.engine.evaluation import score_members
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.population import Member, Population
 from dlx.engine.stopping import Course
+from dlx.reporting.tables import mean_and_std
 
 PARTS = ("train", "valid", "test")
 
@@ -95,9 +95,8 @@ def _summary(members: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str,
 
 
 def _mean_std(values: list[float]) -> dict[str, float | None]:
-    if not all(math.isfinite(value) for value in values):
-        return {"mean": None, "std": None}
-    return {"mean": statistics.fmean(values), "std": statistics.stdev(values) if len(values) > 1 else None}
+    mean, std = mean_and_std(values) if all(map(math.isfinite, values)) else (None, None)
+    return {"mean": mean, "std": std}
 
 
 def preprocessing(members: Sequence[Member], examples: Examples) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from dlx.commands.plan import Plan
 from dlx.commands.saving import load_state
@@ -49,18 +51,30 @@ def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
         if is_extended and all(population.is_finished for population in populations):
             raise RunError(f"{path}: every member had stopped early, so more epochs change nothing")
         run.begin()
-        yield from train_populations(run, plan, populations)
+        yield from train_populations(run, plan, populations, is_resumed=True)
 
 
 def _refuse_changes(before: Experiment, after: Experiment) -> None:
     """Refuse everything but more epochs, with the difference shown."""
-    old, new = (each.model_dump(mode="json", exclude={"training": {"epochs"}}) for each in (before, after))
-    changed = [f"{key}: {old[key]} -> {new[key]}" for key in old if old[key] != new[key]]
-    if after.training.epochs < before.training.epochs:
-        changed.append(f"{GROWABLE}: {before.training.epochs} -> {after.training.epochs}")
+    old, new = (_leaves(each.model_dump(mode="json")) for each in (before, after))
+    less = after.training.epochs < before.training.epochs
+    changed = [
+        f"{key}: {old.get(key, '-')} -> {new.get(key, '-')}"
+        for key in {**old, **new}
+        if old.get(key) != new.get(key) and (key != GROWABLE or less)
+    ]
     if changed:
         raise UsageError(
             f"a resumed run may only have more {GROWABLE}, but this would change "
             + "; ".join(changed)
             + "; train anew with: dlx train config.resolved.yaml KEY=VALUE"
         )
+
+
+def _leaves(tree: Any, path: str = "") -> dict[str, str]:
+    """Give the settings of a config by their keys, as in ``optimizer.lr``, each written as JSON."""
+    if not isinstance(tree, dict):
+        return {path: json.dumps(tree)}
+    return {
+        key: leaf for name, value in tree.items() for key, leaf in _leaves(value, f"{path}.{name}".strip(".")).items()
+    }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlx.commands.clock import Clock
+from dlx.commands.facts import describe
 from dlx.commands.interrupt import listening
 from dlx.commands.plan import Plan
 from dlx.commands.results import epoch_line, preprocessing, train_result
@@ -18,7 +19,6 @@ from dlx.core.errors import DivergedError, PartlyDivergedError, RunInterruptedEr
 from dlx.core.records import EpochDone, Finished, Record, Started
 from dlx.engine.device import num_workers
 from dlx.engine.fit import chunk, fit
-from dlx.engine.layout import Layout
 from dlx.engine.population import Population
 from dlx.reporting.tables import divergence_texts
 from dlx.tracking.ledger import Ledger
@@ -58,7 +58,9 @@ def build_populations(plan: Plan) -> list[Population]:
     return [Population.build(members, plan.device) for members in chunk(plan.members, workers)]
 
 
-def train_populations(run: RunDir, plan: Plan, populations: Sequence[Population]) -> Iterator[Record]:
+def train_populations(
+    run: RunDir, plan: Plan, populations: Sequence[Population], is_resumed: bool = False
+) -> Iterator[Record]:
     """Train populations from where they stand to the end, and write everything that a run directory holds.
 
     Yields:
@@ -77,7 +79,7 @@ def train_populations(run: RunDir, plan: Plan, populations: Sequence[Population]
     clock = Clock(epochs[-1]["time"]["seconds"] if epochs else 0.0)
     data = plan.device_examples()
     with listening() as interrupt, contextlib.closing(Ledger(run.path / "metrics.jsonl")) as ledger:
-        yield started(run, plan, facts, len(epochs))
+        yield started(run, plan, facts, len(epochs) if is_resumed else None)
         for record in fit(populations, data):
             if isinstance(record, EpochDone):
                 epochs.append(epoch_line(record, clock.seconds()))
@@ -86,7 +88,9 @@ def train_populations(run: RunDir, plan: Plan, populations: Sequence[Population]
             if interrupt.signum:
                 break
             if clock.has_passed(CHECKPOINT_SECONDS):
+                ledger.sync()
                 save_state(run, plan, populations, epochs)
+        ledger.sync()
         save_state(run, plan, populations, epochs)
         save_weights(run, plan, populations)
         if interrupt.signum and not all(population.is_finished for population in populations):
@@ -100,28 +104,7 @@ def train_populations(run: RunDir, plan: Plan, populations: Sequence[Population]
     raise_divergence(result)
 
 
-def describe(plan: Plan) -> dict[str, str]:
-    """Give what a person wants to know first about a training."""
-    experiment, examples, member = plan.experiment, plan.examples, plan.members[0]
-    shape = f"{len(examples)} examples, {examples.inputs.shape[1]} features"
-    kind = f"{len(examples.target_names)} classes" if examples.task == "classification" else "regression"
-    parts = ", ".join(f"{len(indices)} {name}" for name, indices in member.parts.named().items())
-    num_parameters = Layout.of(plan.recipe.model.build(plan.recipe.spec)).num_parameters
-    return {
-        "data": f"{experiment.data.name}: {shape}, {kind} ({parts})",
-        "model": f"{experiment.model.name}, {num_parameters:,} parameters",
-        "loss": experiment.loss.name + (f" with a {experiment.prior.name} prior" if experiment.prior else ""),
-        "optimizer": ", ".join([experiment.optimizer.name, *_spell(experiment.optimizer.tunables())]),
-        "seeds": ", ".join(str(seed) for seed in experiment.seed_list),
-        "device": f"{plan.device}, {experiment.dtype}",
-    }
-
-
-def _spell(values: dict[str, float]) -> list[str]:
-    return [f"{name} {value:g}" for name, value in values.items()]
-
-
-def started(run: RunDir, plan: Plan, facts: dict[str, str], epochs_done: int) -> Started:
+def started(run: RunDir, plan: Plan, facts: dict[str, str], epochs_done: int | None) -> Started:
     """Build the first record."""
     metrics = plan.experiment.metrics
     return Started(
@@ -143,7 +126,7 @@ def write_figures_and_report(
     from dlx.reporting.report import write_report
 
     learning_curve(epochs, result, run.path / "figures" / "learning_curve.png")
-    write_report(run.path, epochs, result, facts)
+    write_report(run.path, result, facts)
 
 
 def _where(populations: Sequence[Population], path: Path) -> str:

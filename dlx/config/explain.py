@@ -119,7 +119,7 @@ def _union_faults(found: Sequence[Problem], source: Source, root: Section) -> li
     if best[1] or len(found) == 1:
         return [_fault(problem, source, root) for problem in found]
     wanted = " or ".join(dict.fromkeys(EXPECTED[problem.error["type"]] for problem in found))
-    return [_not_of_type(found[0], wanted, source)]
+    return [_not_of_type(found[0], wanted, source, root)]
 
 
 def _fault(problem: Problem, source: Source, root: Section) -> Fault:
@@ -153,17 +153,19 @@ def _missing_key(problem: Problem, source: Source, root: Section) -> Fault:
 
 
 def _wrong_type(problem: Problem, source: Source, root: Section) -> Fault:
-    return _not_of_type(problem, EXPECTED[problem.error["type"]], source)
+    return _not_of_type(problem, EXPECTED[problem.error["type"]], source, root)
 
 
-def _not_of_type(problem: Problem, wanted: str, source: Source) -> Fault:
+def _not_of_type(problem: Problem, wanted: str, source: Source, root: Section) -> Fault:
     message = f"`{dotted(problem.path)}` must be {wanted}, found {_found(problem, source)}"
-    return Fault(problem.path, message, _type_hint(problem.error["input"], wanted))
+    hint = _type_hint(problem.error["input"], wanted) or _description(problem.path, source, root)
+    return Fault(problem.path, message, hint)
 
 
 def _type_hint(value: Any, wanted: str) -> str | None:
     """Name the trap of YAML that somebody seems to have met."""
-    if wanted == EXPECTED["list_type"] and value is not None and not isinstance(value, dict):
+    is_list_of_words = isinstance(value, str) and "," in value and "a list" in wanted
+    if is_list_of_words or (wanted == EXPECTED["list_type"] and value is not None and not isinstance(value, dict)):
         return f"write `[{value}]`"
     if not isinstance(value, str):
         return None

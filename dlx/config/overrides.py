@@ -11,6 +11,8 @@ from dlx.config.diagnostics import Fault, KeyPath, Position, describe, dotted
 from dlx.config.keys import Section, child, chosen, default_name, is_family, section_at
 from dlx.config.source import MAX_DEPTH, Document, Place, Source, read_yaml
 
+KEY_VALUE = "write KEY=VALUE without blanks, such as optimizer.lr=0.1"
+
 
 def apply_overrides(source: Source, overrides: Sequence[str], root: Section) -> Source:
     """Apply overrides to a config, from first to last.
@@ -48,7 +50,7 @@ def _apply(source: Source, override: str, number: int, root: Section) -> None:
     key, equals, value = override.partition("=")
     if not equals:
         message = "expected KEY=VALUE, found no `=`"
-        raise _FaultyOverrideError(Fault((), message, at=Position(True, number, 1, len(override))))
+        raise _FaultyOverrideError(Fault((), message, KEY_VALUE, at=Position(True, number, 1, len(override))))
     keys, positions = _read_key(key, number)
     offset = len(key) + 2
     document = read_yaml(value, lambda first, last: Position(True, number, offset + first, last - first))
@@ -71,8 +73,7 @@ def _read_key(key: str, number: int) -> tuple[list[str], list[Position]]:
         positions.append(Position(True, number, column, len(part)))
         column += len(part) + 1
         if not part.strip():
-            hint = "write KEY=VALUE, such as optimizer.lr=0.1"
-            raise _FaultyOverrideError(Fault((), "an empty key", hint, at=positions[-1]))
+            raise _FaultyOverrideError(Fault((), "an empty key", KEY_VALUE, at=positions[-1]))
     if len(keys) > MAX_DEPTH:
         raise _FaultyOverrideError(Fault((), f"nested more than {MAX_DEPTH} levels deep", at=positions[MAX_DEPTH]))
     return [part.strip() for part in keys], positions

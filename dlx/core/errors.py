@@ -71,4 +71,5 @@ class RunInterruptedError(DlxError):
 
     def __init__(self, message: str, signum: signal.Signals) -> None:
         super().__init__(message)
+        self.signum = signum
         self.exit_code = 128 + int(signum)

@@ -88,7 +88,7 @@ class Started:
         facts: What a person wants to see first, by name: data, model, parameters, device ...
         num_members: Members that train together.
         epochs: Epochs at most.
-        epochs_done: Epochs done before, when a run is resumed.
+        epochs_done: Epochs done before, when a run is resumed; None if it is new.
         metric: The metric shown while training, or None for the loss alone.
     """
 
@@ -97,7 +97,7 @@ class Started:
     facts: dict[str, str]
     num_members: int
     epochs: int
-    epochs_done: int
+    epochs_done: int | None
     metric: str | None
 
 

@@ -46,9 +46,19 @@ def registered(family: type[D]) -> dict[str, type[D]]:
 
     Returns:
         The concrete classes by name, in alphabetical order.
+
+    Raises:
+        TypeError: If two classes have one name.
     """
     _import_package(family.package)
-    found = {cls.model_fields["name"].default: cls for cls in _subclasses(family) if not inspect.isabstract(cls)}
+    found: dict[str, type[D]] = {}
+    for cls in _subclasses(family):
+        name = cls.model_fields["name"].default
+        if inspect.isabstract(cls) or found.get(name) is cls:
+            continue
+        if name in found:
+            raise TypeError(f"two definitions of the {family.family} `{name}`: {found[name]} and {cls}")
+        found[name] = cls
     return dict(sorted(found.items()))
 
 

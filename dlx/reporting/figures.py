@@ -1,4 +1,4 @@
-"""Draws the learning curve of a run: loss and first metric against the epoch, from metrics.jsonl and result.json.
+"""Draws the learning curve of a run: loss and metrics against the epoch, from metrics.jsonl and result.json.
 
 What is drawn is what is known: a thin line for every seed; mean and deviation over seeds only as far as all of them
 still train, because a mean whose members change jumps without any of them moving.
@@ -30,6 +30,8 @@ from dlx.reporting.tables import finished_members, format_mean, is_number, prese
 
 LOG_DECADES = 1.5
 """Spans that are wider are drawn on a logarithmic axis."""
+MAX_COLUMNS = 3
+"""More panels go into further rows."""
 MAX_NAMED = 3
 """More seeds that diverge at one place are counted, not listed."""
 GREY = "#4D4D4D"
@@ -70,7 +72,7 @@ def learning_curve(epochs: list[dict[str, Any]], result: dict[str, Any], path: P
 
 
 def draw_learning_curve(epochs: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
-    """Draw the learning curve: one panel for the loss, one for the first metric if there is any.
+    """Draw the learning curve: one panel for the loss and one for each metric.
 
     Thin lines are seeds. With two or more seeds that do not diverge, a thick line and a band are their mean and its
     standard deviation, over the epochs that all of them trained in. Axes show these seeds whole; a diverging one
@@ -84,14 +86,18 @@ def draw_learning_curve(epochs: list[dict[str, Any]], result: dict[str, Any]) ->
         The figure; lines have the gids ``train-3`` (a seed) and ``train-mean``, bands ``train-band``.
     """
     courses = read_courses(epochs)
-    scores = ["loss", *result.get("metrics", [])[:1]]
-    figure = Figure(figsize=(1.75 + 4.8 * len(scores), 4.7))
+    scores = ["loss", *result.get("metrics", [])]
+    columns = min(len(scores), MAX_COLUMNS)
+    rows = -(-len(scores) // columns)
+    width, height = 1.75 + 4.8 * columns, 1.0 + 3.7 * rows
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    left, right = 0.78 / figure.get_figwidth(), 1 - 1.55 / figure.get_figwidth()
-    axes = figure.subplots(1, len(scores), squeeze=False)[0]
-    figure.subplots_adjust(left, 0.21, right, 0.82, wspace=0.62)
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    figure.subplots_adjust(0.78 / width, 0.99 / height, 1 - 1.55 / width, 1 - 0.85 / height, wspace=0.62, hspace=0.28)
+    for panel in axes[len(scores) :]:
+        panel.remove()
     with np.errstate(all="ignore"):  # sums of losses near 1e308
-        for panel, score in zip(axes, scores, strict=True):
+        for panel, score in zip(axes, scores, strict=False):
             _draw_panel(panel, courses, score, result)
     axes[0].set_ylabel(f"loss ({result['loss']})", parse_math=False)
     _write_title(figure, courses, result)
@@ -143,7 +149,7 @@ def _set_scale(axes: Axes, courses: Sequence[Course], score: str, result: dict[s
         ticks = SymmetricalLogLocator(base=10, linthresh=1.0)
         ticks.set_params(numticks=8)
         axes.yaxis.set_major_locator(ticks)
-        axes.set_ylim(low - 4 * abs(low), high + 9 * max(abs(high), 1.0))
+        axes.set_ylim(low - 4 * abs(low) if low < 0 else 0.0, high + 9 * max(abs(high), 1.0))
         return
     margin = 0.05 * (high / 2 - low / 2) * 2 or 0.1 * abs(high) or 0.1
     axes.set_ylim(low - margin, high + margin)
@@ -302,10 +308,10 @@ def _push_apart(centres: Sequence[float], heights: Sequence[float]) -> list[floa
 def _write_title(figure: Figure, courses: Sequence[Course], result: dict[str, Any]) -> None:
     healthy = [course for course in courses if not course.is_diverged]
     count = f"seed {courses[0].seed}" if len(courses) == 1 else f"{len(courses)} seeds"
-    left = 0.78 / figure.get_figwidth()
+    left, height = 0.78 / figure.get_figwidth(), figure.get_figheight()
     text = f"{result['name']}: learning curve, {count}"
-    figure.text(left, 0.93, text, fontsize=13, fontweight="bold", parse_math=False)
-    figure.text(left, 0.872, _explanation(healthy, len(courses)), fontsize=9, color=GREY)
+    figure.text(left, 1 - 0.33 / height, text, fontsize=13, fontweight="bold", parse_math=False)
+    figure.text(left, 1 - 0.6 / height, _explanation(healthy, len(courses)), fontsize=9, color=GREY)
 
 
 def _explanation(healthy: Sequence[Course], count: int) -> str:

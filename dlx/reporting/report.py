@@ -29,22 +29,21 @@ WHY_STOPPED = {
 }
 
 
-def write_report(run_dir: Path, epochs: list[dict[str, Any]], result: dict[str, Any], facts: dict[str, str]) -> None:
+def write_report(run_dir: Path, result: dict[str, Any], facts: dict[str, str]) -> None:
     """Write report.md into a run directory; it shows ``figures/learning_curve.png`` beside it.
 
     Args:
         run_dir: The run directory.
-        epochs: Lines of metrics.jsonl.
         result: Content of result.json.
         facts: What was run, by name: data, model, loss ...
 
     Raises:
         RunError: If the file cannot be written.
     """
-    replace_file(run_dir / "report.md", report_text(epochs, result, facts).encode())
+    replace_file(run_dir / "report.md", report_text(result, facts).encode())
 
 
-def report_text(epochs: list[dict[str, Any]], result: dict[str, Any], facts: dict[str, str]) -> str:
+def report_text(result: dict[str, Any], facts: dict[str, str]) -> str:
     """Compose the report. It holds no clock values: a repeated run gives the same text."""
     name = escape(str(result["name"]))
     sections = {
@@ -57,15 +56,17 @@ def report_text(epochs: list[dict[str, Any]], result: dict[str, Any], facts: dic
         "Repeat it": _repetition(result),
     }
     kept = (f"## {title}\n\n{''.join(parts).rstrip()}\n" for title, parts in sections.items() if parts)
-    head = f"# {name}: {escape(result['command'])}\n\n{_status(result, len(epochs))}\n"
+    head = f"# {name}: {escape(result['command'])}\n\n{_status(result)}\n"
     return "\n".join([head, *kept])
 
 
-def _status(result: dict[str, Any], num_epochs: int) -> str:
+def _status(result: dict[str, Any]) -> str:
     members, finished = result["members"], finished_members(result)
     seeds = f"{len(members)} seeds" if len(members) > 1 else f"Seed {members[0]['seed']}" if members else "No seeds"
+    ends = [member["last_epoch"] for member in members] or [0]
+    epochs = f"{min(ends)} to {max(ends)}" if min(ends) < max(ends) else str(max(ends))
     ended = "" if len(finished) == len(members) else f"; {len(members) - len(finished)} of {len(members)} diverged"
-    return f"{seeds}, trained for up to {num_epochs} epochs{ended}."
+    return f"{seeds}, trained for {epochs} epoch{'' if epochs == '1' else 's'}{ended}."
 
 
 def _paragraphs(sentences: Iterable[str]) -> list[str]:
@@ -146,11 +147,11 @@ def stopping_sentences(result: dict[str, Any]) -> Iterator[str]:
 
 
 def _repetition(result: dict[str, Any]) -> list[str]:
-    """Show the commands that repeat the run; they are given from within the run directory."""
-    lines = ["In this folder:\n\n```sh\ndlx train config.resolved.yaml\n"]
+    """Show the commands that repeat the run; where it lies they do not say, for it can be moved."""
+    lines = ["To the same bits, with this folder for RUN:\n\n```sh\ndlx train RUN/config.resolved.yaml\n"]
     if len(result["members"]) > 1:
         seeds = [member["seed"] for member in finished_members(result) or result["members"]]
-        lines.append(f"dlx train config.resolved.yaml 'seeds=[{seeds[-1]}]'    # one seed alone\n")
+        lines.append(f"dlx train RUN/config.resolved.yaml 'seeds=[{seeds[-1]}]'    # one seed alone\n")
     return [*lines, "```\n"]
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 MISSING = "-"
 """Stands where there is nothing to report: no such part."""
 UNDEFINED = "undefined"
-"""Stands where a score has no value, as r2 of a constant."""
+"""Stands where a score has no value: it is not finite."""
 PARTS = ("train", "valid", "test")
 STOP_REASONS = {"max_epochs": "all epochs done", "patience": "patience", "diverged": "diverged"}
 
@@ -111,8 +111,8 @@ def score_tables(result: dict[str, Any]) -> list[Table]:
         result: Content of a result.json.
 
     Returns:
-        A table for the best weights and one for the last; one alone without validation data, where the last weights
-        are the best; none if every member diverged.
+        A table for the best weights and one for the last; one alone where they are the same; none if every member
+        diverged.
     """
     summary, count = result.get("summary") or {}, len(finished_members(result))
     if not count or not present_parts(summary):
@@ -120,7 +120,10 @@ def score_tables(result: dict[str, Any]) -> list[Table]:
     over = f", mean ± standard deviation over {count} seeds" if count > 1 else ""
     if "valid" not in present_parts(summary):
         return [_score_table(result, "last" if "last" in summary else None, f"last weights{over}")]
-    tables = [_score_table(result, None, f"best weights (lowest validation loss){over}")]
+    best = "best weights (lowest validation loss)"
+    if all(member.get("best_epoch") == member.get("last_epoch") for member in finished_members(result)):
+        return [_score_table(result, None, f"{best}, which are also the last{over}")]
+    tables = [_score_table(result, None, f"{best}{over}")]
     if present_parts(summary.get("last") or {}):
         tables.append(_score_table(result, "last", f"last weights{over}"))
     return tables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ class Ledger:
         with naming_failures("write", self.path):
             self._file.write(json.dumps(finite(value), ensure_ascii=False, allow_nan=False) + "\n")
             self._file.flush()
+
+    def sync(self) -> None:
+        """Wait until what was written is on the disk: a saved state must not know more lines than a power loss leaves.
+
+        Raises:
+            RunError: If the disk is full.
+        """
+        with naming_failures("write", self.path):
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file.

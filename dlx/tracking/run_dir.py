@@ -91,9 +91,11 @@ class RunDir:
             yield
         except BaseException as error:
             if self._is_running:
-                status: Status = "interrupted" if isinstance(error, RunInterruptedError) else "failed"
                 with contextlib.suppress(RunError):  # a full disk takes no more notes; the error itself is told
-                    self.finish(status, f"{type(error).__name__}: {error}")
+                    if isinstance(error, RunInterruptedError):
+                        self.finish("interrupted", error.signum.name)
+                    else:
+                        self.finish("failed", f"{type(error).__name__}: {error}")
             raise
         finally:
             self._lock.release()

@@ -18,6 +18,7 @@ PACKAGES_BY_LEVEL = (
     "comparison",
     "commands",
     "cli",
+    "__main__",
 )
 LEVELS = {package: level for level, packages in enumerate(PACKAGES_BY_LEVEL) for package in packages.split()}
 DEFINITIONS = {"datasets", "models", "losses", "priors", "optimizers", "schedules", "metrics", "surfaces"}

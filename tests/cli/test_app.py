@@ -112,11 +112,16 @@ def test_train_and_resume(dlx: Any, tmp_path: Path) -> None:
     assert (again.code, again.out) == (3, "")
     assert f"dlx resume out/{run.name} training.epochs=8" in again.err
     more = dlx("resume", f"out/{run.name}", "training.epochs=6", "--json")
-    assert (more.code, more.err) == (0, "")
+    assert (more.code, more.err) == (0, f"run directory  out/{run.name}\n")
     assert json.loads(more.out)["members"][0]["last_epoch"] == 6
     refused = dlx("resume", f"out/{run.name}", "optimizer.lr=1")
     assert (refused.code, refused.out) == (2, "")
     assert "may only have more training.epochs" in refused.err
+
+
+def test_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "dlx", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("dlx ")
 
 
 def test_quiet(dlx: Any) -> None:
@@ -130,7 +135,7 @@ def test_json_is_the_file_and_nothing_else(tmp_path: Path) -> None:
     )
     (run,) = (tmp_path / "runs").iterdir()
     assert done.stdout == (run / "result.json").read_text()
-    assert done.stderr == ""
+    assert done.stderr == f"run directory  runs/{run.name}\n"
 
 
 def test_config_prints_the_resolved_config(dlx: Any, tmp_path: Path) -> None:

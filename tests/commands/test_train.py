@@ -23,9 +23,18 @@ def read(run: Path, name: str) -> Any:
 def test_records(tmp_path: Path) -> None:
     first, *middle, last = train(write_config(tmp_path), ["seeds=2"], tmp_path / "runs")
     assert isinstance(first, Started)
-    assert (first.num_members, first.epochs, first.epochs_done, first.metric) == (2, 4, 0, "accuracy")
-    assert first.facts["data"] == "two_moons: 80 examples, 2 features, 2 classes (48 train, 16 valid, 16 test)"
-    assert first.facts["model"] == "mlp, 21 parameters"
+    assert (first.num_members, first.epochs, first.epochs_done, first.metric) == (2, 4, None, "accuracy")
+    assert first.facts == {
+        "data": "two_moons, 80 examples, 2 features, 2 classes, scale standard",
+        "split": "48 train, 16 valid, 16 test, stratified, seed 0",
+        "model": "mlp, hidden [5], activation relu, 21 parameters",
+        "loss": "binary_cross_entropy",
+        "optimizer": "adam, lr 0.05, rho1 0.9, rho2 0.999, delta 1e-08",
+        "schedule": "constant",
+        "training": "4 epochs at most, 5 steps of 10 examples each, no early stopping",
+        "seeds": "0, 1",
+        "device": "cpu, float32",
+    }
     assert [record.epoch for record in middle if isinstance(record, EpochDone)] == [1, 2, 3, 4]
     assert all(isinstance(record, EpochDone | Progress) for record in middle)
     assert isinstance(last, Finished)

@@ -74,7 +74,15 @@ def test_a_fault_in_the_file_can_be_overridden(load: Load) -> None:
          "override 'data.split={fold: 1, valud: 1}': unknown key `valud` in `data.split`\n"
          "      | data.split={fold: 1, valud: 1}\n      |                      ^^^^^\n"
          "      = did you mean `valid`? valid here: "),
-        ("epochs", "override 'epochs': expected KEY=VALUE, found no `=`\n      | epochs\n      | ^^^^^^"),
+        ("epochs", "override 'epochs': expected KEY=VALUE, found no `=`\n      | epochs\n      | ^^^^^^\n"
+         "      = write KEY=VALUE without blanks, such as optimizer.lr=0.1"),
+        ("seeds=0,1,2",
+         "override 'seeds=0,1,2': `seeds` must be a whole number or a list, found the text `0,1,2`\n"
+         "      | seeds=0,1,2\n      |       ^^^^^\n      = write `[0,1,2]`"),
+        ("training.early_stopping=false",
+         "override 'training.early_stopping=false': `training.early_stopping` must be a mapping, found false\n"
+         "      | training.early_stopping=false\n      |                         ^^^^^\n"
+         "      = When to stop early; null switches it off."),
         ("", "override '': expected KEY=VALUE, found no `=`\n      | \n      | ^".replace("| \n", "|\n")),
         ("=3", "override '=3': an empty key\n      | =3\n      | ^\n      = write KEY=VALUE"),
         ("training..epochs=3",

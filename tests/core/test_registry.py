@@ -71,6 +71,12 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         del sys.modules[name]
 
 
+def test_two_definitions_of_one_name(planted: Callable[..., type[Definition]]) -> None:
+    pet = planted("twins", dog=DOG, wolf=DOG)
+    with pytest.raises(TypeError, match=r"two definitions of the pet `dog`: .*twins\.dog\.Dog.*twins\.wolf\.Dog"):
+        registered(pet)
+
+
 def test_name_means_defaults() -> None:
     assert Config.model_validate({"optimizer": "adam"}).optimizer == Adam()
 

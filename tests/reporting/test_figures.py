@@ -163,6 +163,26 @@ def test_without_metric_one_panel(tmp_path: Path) -> None:
     assert png_size(tmp_path / "a.png") == (982, 705)
 
 
+def test_a_panel_for_every_metric() -> None:
+    epochs, result = copy.deepcopy(course({0: 6, 1: 8}, {2: 3}))
+    result["metrics"] = ["accuracy", "second", "third"]
+    for line in epochs:
+        for member in line["members"]:
+            for part in ("train", "valid"):
+                if part in member:
+                    member[part] |= {"second": member[part]["accuracy"] / 2, "third": member[part]["loss"] * 2}
+    figure = draw_learning_curve(epochs, result)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss (cross_entropy)", "accuracy", "second", "third"]
+    for axes, score in zip(figure.axes[1:], result["metrics"], strict=True):
+        assert lines(axes)["valid-1"] == recorded(epochs, 1, "valid", score)
+    assert len({axes.get_position().y0 for axes in figure.axes}) == 2, "three in a row, then the next row"
+
+
+def test_a_wide_axis_of_what_is_never_negative_begins_at_zero() -> None:
+    figure = draw_learning_curve(*with_values(lambda epoch, value: value * 10.0 ** (5 * epoch)))
+    assert all(axes.get_ylim()[0] >= 0 for axes in figure.axes)
+
+
 def test_names_that_are_no_formula(tmp_path: Path) -> None:
     epochs, result = course({0: 3}, {})
     learning_curve(epochs, {**result, "name": "$\\frac$ 数字 🙂", "loss": "a_$b$"}, tmp_path / "a.png")

@@ -107,6 +107,16 @@ def test_without_valid_there_are_only_last_weights() -> None:
     assert (table.title, table.rows[1]) == ("last weights", ("test", "0.3000", "0.9100"))
 
 
+def test_best_weights_that_are_the_last_are_shown_once() -> None:
+    result = several_seeds(DIVERGED)
+    for member in result["members"][:2]:
+        member["best_epoch"] = member["last_epoch"]
+    assert len(tables.score_tables(result)) == 2, "one seed has others"
+    result["members"][2]["best_epoch"] = result["members"][2]["last_epoch"]
+    (table,) = tables.score_tables(result)
+    assert table.title.startswith("best weights (lowest validation loss), which are also the last, mean ±")
+
+
 def test_train_alone_has_no_gap() -> None:
     (table,) = tables.score_tables(without(one_seed(), "valid", "test"))
     assert [row[0] for row in table.rows] == ["train"]

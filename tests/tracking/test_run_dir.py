@@ -70,21 +70,21 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"),
+    ("error", "status", "reason"),
     [
-        (RuntimeError("x"), "failed"),
-        (GeneratorExit(), "failed"),
-        (KeyboardInterrupt(), "failed"),
-        (RunInterruptedError("saved", signal.SIGTERM), "interrupted"),
+        (RuntimeError("x"), "failed", "RuntimeError: x"),
+        (GeneratorExit(), "failed", "GeneratorExit: "),
+        (KeyboardInterrupt(), "failed", "KeyboardInterrupt: "),
+        (RunInterruptedError("saved", signal.SIGTERM), "interrupted", "SIGTERM"),
     ],
 )
-def test_how_a_run_ends(tmp_path: Path, error: BaseException, status: str) -> None:
+def test_how_a_run_ends(tmp_path: Path, error: BaseException, status: str, reason: str) -> None:
     run = create(tmp_path)
     with pytest.raises(type(error)), run.ending():
         raise error
     facts = run.facts
     assert facts["status"] == status
-    assert facts["stop_reason"] == f"{type(error).__name__}: {error}"
+    assert facts["stop_reason"] == reason
     assert facts["ended"]
     again = RunDir.open(run.path)
     with again.ending():

@@ -1,0 +1,5 @@
+"""``python -m dlx``."""
+
+from dlx.cli.app import main
+
+main()

@@ -1,0 +1,76 @@
+"""What a person wants to know first about a training: the lines above the progress, and the head of the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlx.commands.plan import Plan
+from dlx.config.experiment import Experiment
+from dlx.core.definition import Definition
+from dlx.data.batches import num_steps
+from dlx.data.splits import is_stratified
+from dlx.engine.layout import Layout
+
+
+def describe(plan: Plan) -> dict[str, str]:
+    """Say in a line each what is trained on what, and how.
+
+    Returns:
+        The lines by name: data, split, model, loss ...
+    """
+    experiment = plan.experiment
+    num_parameters = Layout.of(plan.recipe.model.build(plan.recipe.spec)).num_parameters
+    lines = {
+        "data": _data(plan),
+        "split": _split(plan),
+        "model": f"{_definition(experiment.model)}, {num_parameters:,} parameters",
+        "loss": _definition(experiment.loss),
+        "prior": _definition(experiment.prior) if experiment.prior else "",
+        "optimizer": _definition(experiment.optimizer),
+        "schedule": _definition(experiment.schedule),
+        "training": _training(experiment, len(plan.members[0].parts.train)),
+        "seeds": ", ".join(str(seed) for seed in experiment.seed_list),
+        "device": f"{plan.device}, {experiment.dtype}",
+    }
+    return {name: line for name, line in lines.items() if line}
+
+
+def _data(plan: Plan) -> str:
+    examples, data = plan.examples, plan.experiment.data
+    kind = f"{len(examples.target_names)} classes" if examples.task == "classification" else "regression"
+    scales = f"scale {data.scale}"
+    if examples.task == "regression" and data.target_scale != data.scale:
+        scales += f", target scale {data.target_scale}"
+    return f"{data.name}, {len(examples)} examples, {examples.inputs.shape[1]} features, {kind}, {scales}"
+
+
+def _split(plan: Plan) -> str:
+    split = plan.experiment.data.split
+    parts = [f"{len(indices)} {name}" for name, indices in plan.members[0].parts.named().items()]
+    folds = [f"fold {split.fold} of {split.folds}"] if split.folds else []
+    stratified = ["stratified"] if is_stratified(split, plan.examples) else []
+    drawn = "drawn anew for each seed" if split.seed is None else f"seed {split.seed}"
+    return ", ".join([*parts, *folds, *stratified, drawn])
+
+
+def _training(experiment: Experiment, num_train: int) -> str:
+    training = experiment.training
+    steps = num_steps(num_train, training.batch_size)
+    rule = training.early_stopping
+    stopping = f"early stopping with patience {rule.patience}" if rule else "no early stopping"
+    return f"{training.epochs} epochs at most, {steps} steps of {training.batch_size} examples each, {stopping}"
+
+
+def _definition(definition: Definition) -> str:
+    """Spell a definition in one line: its name, then its settings."""
+    settings = ((name, value) for name, value in definition if name != "name")
+    return ", ".join([definition.name, *(f"{name} {_value(value)}" for name, value in settings)])
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Definition):
+        settings = [f"{name} {_value(inner)}" for name, inner in value if name != "name"]
+        return f"{value.name} ({', '.join(settings)})" if settings else value.name
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
