@@ -32,6 +32,8 @@ LOG_DECADES = 1.5
 """Spans that are wider are drawn on a logarithmic axis."""
 MAX_COLUMNS = 3
 """More panels go into further rows."""
+LEFT = 0.92
+"""Inches left of the axes: room for ticks such as -35000."""
 MAX_NAMED = 3
 """More seeds that diverge at one place are counted, not listed."""
 GREY = "#4D4D4D"
@@ -87,13 +89,13 @@ def draw_learning_curve(epochs: list[dict[str, Any]], result: dict[str, Any]) ->
     """
     courses = read_courses(epochs)
     scores = ["loss", *result.get("metrics", [])]
-    columns = min(len(scores), MAX_COLUMNS)
-    rows = -(-len(scores) // columns)
+    rows = -(-len(scores) // MAX_COLUMNS)
+    columns = -(-len(scores) // rows)
     width, height = 1.75 + 4.8 * columns, 1.0 + 3.7 * rows
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False).flat
-    figure.subplots_adjust(0.78 / width, 0.99 / height, 1 - 1.55 / width, 1 - 0.85 / height, wspace=0.62, hspace=0.28)
+    figure.subplots_adjust(LEFT / width, 0.99 / height, 1 - 1.55 / width, 1 - 0.85 / height, wspace=0.62, hspace=0.28)
     for panel in axes[len(scores) :]:
         panel.remove()
     with np.errstate(all="ignore"):  # sums of losses near 1e308
@@ -308,7 +310,7 @@ def _push_apart(centres: Sequence[float], heights: Sequence[float]) -> list[floa
 def _write_title(figure: Figure, courses: Sequence[Course], result: dict[str, Any]) -> None:
     healthy = [course for course in courses if not course.is_diverged]
     count = f"seed {courses[0].seed}" if len(courses) == 1 else f"{len(courses)} seeds"
-    left, height = 0.78 / figure.get_figwidth(), figure.get_figheight()
+    left, height = LEFT / figure.get_figwidth(), figure.get_figheight()
     text = f"{result['name']}: learning curve, {count}"
     figure.text(left, 1 - 0.33 / height, text, fontsize=13, fontweight="bold", parse_math=False)
     figure.text(left, 1 - 0.6 / height, _explanation(healthy, len(courses)), fontsize=9, color=GREY)

@@ -84,7 +84,7 @@ def test_killed_three_times(tmp_path: Path, no_pictures: None) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 11))
 def test_killed_a_hundred_times(tmp_path: Path, no_pictures: None, seed: int) -> None:
-    kill_at_moments(tmp_path, 10, 4000, seed)
+    kill_at_moments(tmp_path, 10, 1500, seed)
 
 
 def test_sigint_then_sigterm(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_a_panel_for_every_metric() -> None:
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss (cross_entropy)", "accuracy", "second", "third"]
     for axes, score in zip(figure.axes[1:], result["metrics"], strict=True):
         assert lines(axes)["valid-1"] == recorded(epochs, 1, "valid", score)
-    assert len({axes.get_position().y0 for axes in figure.axes}) == 2, "three in a row, then the next row"
+    assert len({axes.get_position().y0 for axes in figure.axes}) == 2, "more than three stand in two rows"
 
 
 def test_a_wide_axis_of_what_is_never_negative_begins_at_zero() -> None:
