@@ -7,6 +7,7 @@ import errno
 import json
 import math
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 
 from dlx.core.errors import RunError
 
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+"""Name of a file that is not whole yet."""
 REMEDIES = {
     errno.ENOSPC: "; free some space or choose another --runs-dir",
     errno.EDQUOT: "; free some space or choose another --runs-dir",
@@ -57,6 +60,14 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what ``write_atomic`` leaves in a folder and those below it where its process is killed."""
+    for path in folder.rglob(".*.tmp"):
+        if TEMPORARY.fullmatch(path.name) and not path.is_symlink():
+            with naming_failures("remove", path):
+                path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from dlx.core.errors import RunError, RunInterruptedError
-from dlx.tracking.files import naming_failures, read_json, write_atomic, write_json
+from dlx.tracking.files import naming_failures, read_json, remove_temporaries, write_atomic, write_json
 
 Status = Literal["running", "interrupted", "failed", "done"]
 
@@ -77,7 +77,9 @@ class RunDir:
         if not (path / "run.json").is_file():
             raise RunError(f"{path} is not a run: expected a folder with a run.json")
         _read_facts(path)
-        return cls(path)
+        run = cls(path)
+        remove_temporaries(path)  # of a process that was killed while it wrote: there is none now
+        return run
 
     @property
     def facts(self) -> dict[str, Any]:

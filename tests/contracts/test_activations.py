@@ -109,3 +109,8 @@ def test_operations_are_safe(activation: Activation, points: Tensor, only_safe_o
 def test_unsafe_operations_are_seen(unsafe: Callable, points: Tensor, only_safe_operations: Callable) -> None:
     with pytest.raises(AssertionError, match="bits depend"), only_safe_operations():
         unsafe(points)
+
+
+def test_each_has_an_oracle() -> None:
+    without = registered(Activation).keys() - ORACLES.keys()
+    assert not without, "add an independent computation of each to ORACLES, in this file"

@@ -15,6 +15,8 @@ from dlx.core.records import Cell
 from dlx.core.registry import registered
 
 CELLS = [Cell(seed) for seed in range(5)]
+TARGETS = {"binary_cross_entropy": 2, "mse": 1}
+"""Classes or target columns of a loss, where 3 do not fit it or are not the odd case."""
 RATES = [0.01, 0.003, 0.03, 0.02, 0.05]
 
 
@@ -44,9 +46,17 @@ def test_odd_shapes(width: int, batch_size: int, threads: int) -> None:
     assert_invariant(hidden=(width,), training={"batch_size": batch_size})
 
 
+PARTNERS = [
+    {"optimizer": "adam", "loss": "cross_entropy", "hidden": (17, 7), "training": {"batch_size": 37}},
+    {"optimizer": "momentum", "loss": "mse", "num_targets": 1, "schedule": {"name": "linear_decay"}, "hidden": (9,)},
+]
+"""What a definition is trained with: two quite different experiments."""
+
+
+@pytest.mark.parametrize("partner", PARTNERS, ids=["classes", "values"])
 @pytest.mark.parametrize("name", registered(Activation))
-def test_activation(name: str) -> None:
-    assert_invariant(activation=name, hidden=(17, 7), training={"batch_size": 37})
+def test_activation(name: str, partner: dict[str, Any]) -> None:
+    assert_invariant(activation=name, **partner)
 
 
 @pytest.mark.parametrize("name", [name for name, cls in registered(FirstOrder).items() if cls.exact])
@@ -58,14 +68,16 @@ def test_rule_under_schedule(name: str, schedule: str) -> None:
 @pytest.mark.parametrize("name", registered(Loss))
 @pytest.mark.parametrize("num_features", [2, 3, 64])
 def test_loss(name: str, num_features: int, threads: int) -> None:
-    targets = {"binary_cross_entropy": 2, "mse": 1}.get(name, 3)
     for model in ("linear", "mlp"):
-        assert_invariant(loss=name, model=model, num_targets=targets, num_features=num_features, hidden=(33,))
+        assert_invariant(
+            loss=name, model=model, num_targets=TARGETS.get(name, 3), num_features=num_features, hidden=(33,)
+        )
 
 
+@pytest.mark.parametrize("partner", PARTNERS, ids=["classes", "values"])
 @pytest.mark.parametrize("name", registered(Prior))
-def test_prior(name: str) -> None:
-    assert_invariant(prior={"name": name}, hidden=(17,))
+def test_prior(name: str, partner: dict[str, Any]) -> None:
+    assert_invariant(prior={"name": name}, **partner)
 
 
 def test_ragged_folds() -> None:
@@ -110,3 +122,18 @@ def test_more_shapes(width: int, batch_size: int, num_features: int) -> None:
         assert_invariant(
             optimizer=optimizer, hidden=(width,), num_features=num_features, training={"batch_size": batch_size}
         )
+
+
+FAMILIES = {"activation": Activation, "loss": Loss, "prior": Prior, "optimizer": FirstOrder, "schedule": Schedule}
+PAIRS = [
+    {one: a, other: b}
+    for one, other in itertools.combinations(FAMILIES, 2)
+    for a, b in itertools.product(registered(FAMILIES[one]), registered(FAMILIES[other]))
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: "-".join(pair.values()))
+def test_all_pairs(pair: dict[str, str]) -> None:
+    named = {family: {"name": name} if family in ("prior", "schedule") else name for family, name in pair.items()}
+    assert_invariant(**named, num_targets=TARGETS.get(pair.get("loss", ""), 3), hidden=(17,))

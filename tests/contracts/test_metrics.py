@@ -119,3 +119,8 @@ def test_perfect_is_best(metric: Metric, task: Task, width: int) -> None:
     perfect = batch._replace(predictions=truth, nll=batch.nll - batch.nll.abs())
     difference = score(metric, [perfect]) - score(metric, [batch])
     assert difference > 0 if metric.higher_is_better else difference < 0
+
+
+def test_each_has_an_oracle() -> None:
+    without = registered(Metric).keys() - ORACLES.keys()
+    assert not without, "add an independent computation of each to ORACLES, in this file"

@@ -210,3 +210,8 @@ def test_operations_are_safe(cls: type[Optimizer], stack: Callable, only_safe_op
     theta, h = torch.zeros(2, 5), stack([cls()] * 2, torch.float32)
     with only_safe_operations():
         cls().step(theta, cls().init(theta), h, Diagonal(torch.ones(2, 5)))
+
+
+def test_each_has_an_oracle() -> None:
+    without = registered(Optimizer).keys() - BOOK.keys()
+    assert not without, "add an independent computation of each to BOOK, in this file"

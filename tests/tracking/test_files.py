@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from dlx.core.errors import RunError
-from dlx.tracking.files import finite, naming_failures, read_json, write_atomic, write_json
+from dlx.tracking.files import finite, naming_failures, read_json, remove_temporaries, write_atomic, write_json
 
 
 def refuse(code: int) -> Any:
@@ -132,3 +134,22 @@ def test_missing_json_is_named(tmp_path: Path) -> None:
         read_json(tmp_path / "run.json")
     with pytest.raises(RunError, match="is a directory"):
         read_json(tmp_path)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from dlx.tracking.files import write_atomic
+os.fsync = lambda number: os.kill(os.getpid(), signal.SIGKILL)
+write_atomic(Path(sys.argv[1]) / "a.json", "new")
+"""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.json").write_text("old")
+    (tmp_path / "deep" / ".mine.tmp").write_text("kept")
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "deep")], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "deep").iterdir())) == 3
+    remove_temporaries(tmp_path)
+    assert {path.name for path in (tmp_path / "deep").iterdir()} == {"a.json", ".mine.tmp"}
+    assert (tmp_path / "deep" / "a.json").read_text() == "old"
