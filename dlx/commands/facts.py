@@ -25,11 +25,11 @@ def describe(plan: Plan) -> dict[str, str]:
         "split": _split(plan),
         "model": f"{_definition(experiment.model)}, {num_parameters:,} parameters",
         "loss": _definition(experiment.loss),
-        "prior": _definition(experiment.prior) if experiment.prior else "",
+        "prior": f"{_definition(experiment.prior)} (not part of the losses shown)" if experiment.prior else "",
         "optimizer": _definition(experiment.optimizer),
         "schedule": _definition(experiment.schedule),
         "training": _training(experiment, len(plan.members[0].parts.train)),
-        "seeds": ", ".join(str(seed) for seed in experiment.seed_list),
+        "seeds": _seeds(experiment),
         "device": f"{plan.device}, {experiment.dtype}",
     }
     return {name: line for name, line in lines.items() if line}
@@ -59,6 +59,13 @@ def _training(experiment: Experiment, num_train: int) -> str:
     rule = training.early_stopping
     stopping = f"early stopping with patience {rule.patience}" if rule else "no early stopping"
     return f"{training.epochs} epochs at most, {steps} steps of {training.batch_size} examples each, {stopping}"
+
+
+def _seeds(experiment: Experiment) -> str:
+    seeds = ", ".join(str(seed) for seed in experiment.seed_list)
+    if len(experiment.seed_list) == 1:
+        return seeds
+    return f"{seeds} ({'each with a split of its own' if experiment.data.split.seed is None else 'on one split'})"
 
 
 def _definition(definition: Definition) -> str:

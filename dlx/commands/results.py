@@ -84,7 +84,8 @@ def train_result(experiment: Experiment, populations: Sequence[Population], data
 def _member_result(cell: Cell, course: Course, best: dict[str, Scores], last: dict[str, Scores]) -> dict[str, Any]:
     common = {"seed": cell.seed, "stop_reason": course.stop_reason, "last_epoch": course.last_epoch}
     if course.divergence is not None:
-        return {**common, **dataclasses.asdict(course.divergence)}
+        best_epoch = {"best_epoch": course.best_epoch} if course.best_epoch else {}
+        return {**common, **best_epoch, **dataclasses.asdict(course.divergence)}
     return {**common, "best_epoch": course.best_epoch, **best, "last": last}
 
 

@@ -14,6 +14,7 @@ from dlx.config.experiment import Experiment
 from dlx.config.load import load_experiment, load_experiment_and_data
 from dlx.core.errors import RunError, UsageError
 from dlx.core.records import Record
+from dlx.engine.population import Population
 from dlx.tracking.run_dir import RunDir
 
 GROWABLE = "training.epochs"
@@ -42,16 +43,24 @@ def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
         before = load_experiment(config).experiment
         loaded, examples = load_experiment_and_data(config, overrides)
         _refuse_changes(before, loaded.experiment)
-        is_extended = loaded.experiment.training.epochs > before.training.epochs
-        if run.facts["status"] == "done" and not is_extended:
-            more = f"dlx resume {path} {GROWABLE}={2 * before.training.epochs}"
-            raise RunError(f"{path} is done: there is nothing to resume; for more epochs: {more}")
         plan = Plan.make(loaded.experiment, examples)
         populations = load_state(run, plan) or build_populations(plan)
-        if is_extended and all(population.is_finished for population in populations):
-            raise RunError(f"{path}: every member had stopped early, so more epochs change nothing")
+        if run.facts["status"] == "done":
+            _refuse_what_changes_nothing(path, before, loaded.experiment, populations)
         run.begin()
         yield from train_populations(run, plan, populations, is_resumed=True)
+
+
+def _refuse_what_changes_nothing(
+    path: Path, before: Experiment, after: Experiment, populations: Sequence[Population]
+) -> None:
+    """Refuse to go on with a run that is done, unless it has members that more epochs can train further."""
+    reasons = {course.stop_reason for population in populations for course in population.courses}
+    if reasons <= {"patience", "diverged"}:
+        raise RunError(f"{path} is done: every seed stopped early or diverged, so more epochs would change nothing")
+    if after.training.epochs == before.training.epochs:
+        more = f"dlx resume {path} {GROWABLE}={2 * before.training.epochs}"
+        raise RunError(f"{path} is done: there is nothing to resume; for more epochs: {more}")
 
 
 def _refuse_changes(before: Experiment, after: Experiment) -> None:

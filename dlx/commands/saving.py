@@ -102,14 +102,16 @@ def _without_end(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def save_weights(run: RunDir, plan: Plan, populations: Sequence[Population]) -> None:
-    """Save best and last weights of every member, named as in its model's ``state_dict``."""
+    """Save best (if it has any) and last weights of every member, named as in its model's ``state_dict``."""
     layout = Layout.of(plan.recipe.model.build(plan.recipe.spec))
     for population in populations:
         last = population.last_theta.clone()
         population.keep(last, population.active)  # an interrupted member's are where it stands
         for kind, theta in (("best", population.best_theta), ("last", last)):
             stacked = layout.unflatten(theta)
-            for row, member in enumerate(population.members):
+            for row, (member, course) in enumerate(zip(population.members, population.courses, strict=True)):
+                if kind == "best" and not course.best_epoch:
+                    continue  # it diverged, or was interrupted, before an epoch that could be the best
                 folder = weights_folder(run, plan, member.cell.seed)
                 save_tensors(folder / f"{kind}.safetensors", {name: tensor[row] for name, tensor in stacked.items()})
 

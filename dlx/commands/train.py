@@ -27,6 +27,8 @@ from dlx.tracking.run_dir import RunDir
 
 CHECKPOINT_SECONDS = 10.0
 """Time between saved states: what a killed process loses at most."""
+MAX_NAMED = 3
+"""Members that an error names one by one; the others are counted."""
 
 
 def train(config: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[Record]:
@@ -140,7 +142,8 @@ def raise_divergence(result: dict[str, Any]) -> None:
     diverged = divergence_texts(result)
     if not diverged:
         return
-    named = "; ".join(diverged)
+    more = f"; and {len(diverged) - MAX_NAMED} more" if len(diverged) > MAX_NAMED else ""
+    named = "; ".join(diverged[:MAX_NAMED]) + more
     at_once = any(member.get("first_nonfinite_step") == 1 for member in result["members"])
     remedy = "look for extreme values in data and prior" if at_once else "a lower optimizer.lr is the usual remedy"
     if result["status"] == "diverged":

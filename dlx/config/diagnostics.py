@@ -90,7 +90,8 @@ def render(faults: Sequence[Fault], source: Source) -> str:
     placed.sort(key=lambda pair: pair[0] or Position(False, 0, 0, 0))
     blocks = [_block(position, fault, source) for position, fault in placed]
     if len(blocks) > 1:
-        blocks.append(f"{len(blocks)} faults in {source.path}")
+        where = "" if all(position and position.in_override for position, _ in placed) else f" in {source.path}"
+        blocks.append(f"{len(blocks)} faults{where}")
     return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in "\n".join(blocks))
 
 

@@ -91,11 +91,11 @@ def draw_learning_curve(epochs: list[dict[str, Any]], result: dict[str, Any]) ->
     scores = ["loss", *result.get("metrics", [])]
     rows = -(-len(scores) // MAX_COLUMNS)
     columns = -(-len(scores) // rows)
-    width, height = 1.75 + 4.8 * columns, 1.0 + 3.7 * rows
+    width, height = 1.75 + 5.1 * columns, 1.0 + 3.7 * rows
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False).flat
-    figure.subplots_adjust(LEFT / width, 0.99 / height, 1 - 1.55 / width, 1 - 0.85 / height, wspace=0.62, hspace=0.28)
+    figure.subplots_adjust(LEFT / width, 0.99 / height, 1 - 1.55 / width, 1 - 0.85 / height, wspace=0.72, hspace=0.28)
     for panel in axes[len(scores) :]:
         panel.remove()
     with np.errstate(all="ignore"):  # sums of losses near 1e308
@@ -113,7 +113,8 @@ def _draw_panel(axes: Axes, courses: Sequence[Course], score: str, result: dict[
     last = max((course.end for course in courses), default=1)
     single = 0.5 if last == 1 else 0.0
     axes.set_xlim(max(1 - 0.02 * last, 0.3) - single, 1.06 * last + single)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+    ticks = MaxNLocator(integer=True, nbins=7, min_n_ticks=1, steps=[1, 2, 5, 10]).tick_values(1, last)
+    axes.set_xticks([tick for tick in ticks if 1 <= tick <= last])
     axes.set_xlabel("epoch")
     axes.set_ylabel(score, parse_math=False)
     axes.grid(color="#E0E0E0", linewidth=0.6)

@@ -101,9 +101,13 @@ def fit_sentences(result: dict[str, Any]) -> Iterator[str]:
     if upper == "valid":
         yield "The epoch was chosen by this validation loss, so the gap is estimated too small."
     yield from _after_best(result, upper)
+    if values and all(value < 0 for value in values):
+        yield f"A negative gap says that the {upper} examples happen to be the easier ones; it shows no overfitting."
+    else:
+        yield "A large gap means overfitting."
     yield (
-        "A large gap means overfitting; a high training loss means underfitting. How low the loss can get on these "
-        "data one run does not tell: compare it with a larger and a smaller model."
+        "A high training loss means underfitting. How low the loss can get on these data one run does not tell: "
+        "compare it with a larger and a smaller model."
     )
     if count == 1:
         yield "One seed does not tell how much of this is chance."

@@ -224,7 +224,8 @@ def member_table(result: dict[str, Any]) -> Table:
     names = score_names(result) if part else []
     header = ("seed", "stopped by", "best epoch", "last epoch", *(f"{part} {name}" for name in names))
     rows = tuple(_member_row(member, part or "", names) for member in members)
-    return Table(f"members, {part} scores of their best weights" if part else "members", header, rows)
+    which = "best" if any(member.get("valid") for member in members) else "last"
+    return Table(f"members, {part} scores of their {which} weights" if part else "members", header, rows)
 
 
 def _member_row(member: dict[str, Any], part: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -271,20 +272,24 @@ def plain(table: Table) -> list[str]:
     """Align a table for a terminal: its title, its header and its rows, without a final line break each."""
     lines = [table.header, *table.rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(table.header))]
-    is_left = [column == 0 or name == "stopped by" for column, name in enumerate(table.header)]
     cells = [
         [
-            cell.ljust(width) if left else cell.rjust(width)
-            for cell, width, left in zip(line, widths, is_left, strict=True)
+            cell.ljust(width) if is_left else cell.rjust(width)
+            for cell, width, is_left in zip(line, widths, _left_columns(table), strict=True)
         ]
         for line in lines
     ]
     return [table.title, *("  " + "   ".join(line).rstrip() for line in cells)]
 
 
+def _left_columns(table: Table) -> list[bool]:
+    """Tell which columns are words, not numbers."""
+    return [column == 0 or name == "stopped by" for column, name in enumerate(table.header)]
+
+
 def markdown(table: Table) -> str:
     """Write a table in Markdown, with a blank line under its title and a final line break."""
-    ruler = ["---" if column == 0 else "---:" for column in range(len(table.header))]
+    ruler = ["---" if is_left else "---:" for is_left in _left_columns(table)]
     lines = ["| " + " | ".join(escape(cell) for cell in row) + " |" for row in (table.header, ruler, *table.rows)]
     title = escape(table.title[:1].upper() + table.title[1:])
     return "\n".join([f"{title}:", "", *lines, ""])

@@ -105,7 +105,10 @@ class RunDir:
     def begin(self) -> None:
         """Note that the run goes on in this process."""
         self._is_running = True
-        write_json(self.path / "run.json", {**self.facts, **_this_process()})
+        facts, here = self.facts, _this_process()
+        if "argv" in facts:  # what began the run stays; what goes on with it is added
+            here["resumed"] = [*facts.get("resumed", []), {"argv": here.pop("argv"), "started": here.pop("started")}]
+        write_json(self.path / "run.json", {**facts, **here})
 
     def finish(self, status: Status, stop_reason: str | None) -> None:
         """Note how the run ended."""

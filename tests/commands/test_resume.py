@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -19,6 +20,7 @@ from dlx.core.errors import CheckpointError, DivergedError, PartlyDivergedError,
 
 # Seeds that stop early, one by one, so that the population is compacted between.
 SEEDS = ["seeds=5", "training.epochs=12", "training.early_stopping={patience: 2}", "schedule=linear_decay"]
+DIVERGING = ["loss=mse", "data=diabetes", "model=linear", "optimizer={name: sgd, lr: 1e6}"]
 STATE = "checkpoints/state.safetensors"
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -166,6 +168,27 @@ def test_what_resume_refuses(tmp_path: Path) -> None:
         finish(resume(run, ["training.epochss=9"]))
     assert outcome(run) == before
     assert status(run) == "done"
+
+
+@pytest.mark.parametrize("overrides", [["training.early_stopping={patience: 1}", "training.epochs=200"], DIVERGING])
+def test_more_epochs_for_nobody_are_refused_at_once(tmp_path: Path, overrides: list[str]) -> None:
+    records = train(write_config(tmp_path), overrides, tmp_path / "runs")
+    run = begin(records)
+    with contextlib.suppress(DivergedError):
+        list(records)
+    for more in ([], ["training.epochs=400"]):
+        with pytest.raises(RunError, match="every seed stopped early or diverged, so more epochs would change nothing"):
+            finish(resume(run, more))
+
+
+def test_run_json_keeps_what_began_the_run(tmp_path: Path) -> None:
+    run = crash(train(write_config(tmp_path), [], tmp_path / "runs"), 1)
+    first = json.loads((run / "run.json").read_text())
+    finish(resume(run, []))
+    finish(resume(run, ["training.epochs=6"]))
+    facts = json.loads((run / "run.json").read_text())
+    assert (facts["argv"], facts["started"]) == (first["argv"], first["started"])
+    assert [set(each) for each in facts["resumed"]] == [{"argv", "started"}] * 2
 
 
 def test_diverged_runs_are_done(tmp_path: Path) -> None:

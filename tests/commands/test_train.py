@@ -32,7 +32,7 @@ def test_records(tmp_path: Path) -> None:
         "optimizer": "adam, lr 0.05, rho1 0.9, rho2 0.999, delta 1e-08",
         "schedule": "constant",
         "training": "4 epochs at most, 5 steps of 10 examples each, no early stopping",
-        "seeds": "0, 1",
+        "seeds": "0, 1 (on one split)",
         "device": "cpu, float32",
     }
     assert [record.epoch for record in middle if isinstance(record, EpochDone)] == [1, 2, 3, 4]
@@ -105,6 +105,8 @@ def test_divergence(tmp_path: Path, lr: float, error: type[DlxError], word: str)
     for member in result["members"]:
         assert ("first_nonfinite_step" in member) == (member["seed"] in diverged)
         assert ("test" in member) == (member["seed"] not in diverged)
+        has_best = (run / "checkpoints" / f"seed-{member['seed']}" / "best.safetensors").exists()
+        assert has_best == ("best_epoch" in member), "weights that no epoch chose are not the best"
     assert result["summary"]["num_members"] == 6 - len(diverged)
     assert "NaN" not in (run / "metrics.jsonl").read_text()
     for line in metrics(run):

@@ -154,13 +154,13 @@ def test_odd_runs_have_a_picture(case: str, tmp_path: Path) -> None:
     epochs, result = ODD[case]
     path = tmp_path / "figures" / "learning_curve.png"
     learning_curve(epochs, result, path)
-    assert png_size(path) == (1702, 705)
+    assert png_size(path) == (1792, 705)
     assert [each.name for each in path.parent.iterdir()] == ["learning_curve.png"]
 
 
 def test_without_metric_one_panel(tmp_path: Path) -> None:
     learning_curve(*course({0: 9}, {}, metric=False), tmp_path / "a.png")
-    assert png_size(tmp_path / "a.png") == (982, 705)
+    assert png_size(tmp_path / "a.png") == (1027, 705)
 
 
 def test_a_panel_for_every_metric() -> None:

@@ -49,6 +49,16 @@ def test_overfitting_is_said_only_if_every_seed_shows_it() -> None:
     assert ": overfitting" not in " ".join(fit_sentences(result))
 
 
+def test_a_negative_gap_is_no_overfitting() -> None:
+    result = several_seeds()
+    assert "A large gap means overfitting." in " ".join(fit_sentences(result))
+    for each in result["members"]:
+        each["test"]["loss"] = each["train"]["loss"] / 2
+    text = " ".join(fit_sentences(result))
+    assert "A negative gap says that the test examples happen to be the easier ones" in text
+    assert "A large gap" not in text
+
+
 def test_fit_of_one_seed() -> None:
     text = " ".join(fit_sentences(one_seed()))
     assert "the train loss is 0.1000, the test loss 0.2500: the gap is 0.1500." in text
