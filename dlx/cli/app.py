@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,8 +50,8 @@ def train(
     _announce(quiet)
     from dlx.commands.train import train as command
 
-    flags = {"device": device, "name": name}
-    given = [f"{key}={value}" for key, value in flags.items() if value is not None]
+    # As YAML in quotes: `--name null` is a name.
+    given = [f"{key}={dumps(value)}" for key, value in (("device", device), ("name", name)) if value is not None]
     _show(command(config, [*(overrides or []), *given], runs_dir), quiet, json)
 
 
@@ -82,8 +83,6 @@ def config(config: Config, overrides: Overrides = None) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a config, for editors that complete and check YAML."""
-    from json import dumps
-
     from dlx.config.experiment import json_schema
 
     sys.stdout.write(dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")

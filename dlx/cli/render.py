@@ -348,9 +348,16 @@ def _duration(seconds: float) -> str:
 def _console(stream: TextIO, is_live: bool | None = None) -> Console:
     from rich.console import Console
 
+    class Patient(Console):
+        """Falls silent where its reader goes away; rich would end the process, and a training with it."""
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what is still buffered must go somewhere
+
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")  # where the encoding lacks ±, a run must still end well
-    return Console(file=stream, force_terminal=is_live, highlight=False, markup=False, emoji=False)
+    return Patient(file=stream, force_terminal=is_live, highlight=False, markup=False, emoji=False)
 
 
 def _print(console: Console, text: str, style: str = "") -> None:

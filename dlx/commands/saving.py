@@ -55,8 +55,18 @@ def load_state(run: RunDir, plan: Plan) -> list[Population] | None:
         own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         chosen = [members[Cell(*cell)] for cell in rest["cells"]]
         populations.append(Population.restore(chosen, own, rest, plan.device))
+    _check_length(run, plan.experiment.training.epochs, populations)
     _check_epochs(run, _epochs_done(populations), state["epochs_hash"])
     return populations
+
+
+def _check_length(run: RunDir, epochs: int, populations: Sequence[Population]) -> None:
+    begun = max(population.epoch + bool(population.losses) for population in populations)
+    if begun > epochs:
+        raise CheckpointError(
+            f"{run.path / STATE} is in epoch {begun}, but {run.path / 'config.resolved.yaml'} was changed to "
+            f"training.epochs={epochs}; set it to {begun} or more"
+        )
 
 
 def keep_epochs(run: RunDir, plan: Plan, populations: Sequence[Population]) -> list[dict[str, Any]]:

@@ -27,6 +27,8 @@ from dlx.tracking.run_dir import RunDir
 
 CHECKPOINT_SECONDS = 10.0
 """Time between saved states: what a killed process loses at most."""
+RESULTS = ("result.json", "timing.json", "report.md", "figures/learning_curve.png")
+"""What a run directory has once its run is done."""
 MAX_NAMED = 3
 """Members that an error names one by one; the others are counted."""
 

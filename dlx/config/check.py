@@ -93,7 +93,7 @@ def _metrics(metrics: Sequence[Metric], sections: Mapping[str, Any]) -> Iterator
     for i, metric in enumerate(metrics):
         if metric.name in names[:i]:
             yield Fault(("metrics", i), f"the metric `{metric.name}` is given twice")
-        if judge and judge.task not in metric.tasks:
+        elif judge and judge.task not in metric.tasks:
             message = f"`{metric.name}` is a metric for {metric.tasks[0]}, but {who} for {judge.task}"
             known: dict[str, Any] = members(Metric)
             fitting = ", ".join(name for name, other in known.items() if judge.task in other.tasks)
@@ -131,7 +131,7 @@ def _parts(data: Dataset, examples: Examples) -> Iterator[Fault]:
 
 
 def _batch(data: Dataset, training: Training, examples: Examples) -> Iterator[Fault]:
-    if any(_split(data)):
+    if any(_split(data)) or (data.split.folds or 0) > len(examples):
         return
     size, largest = training.batch_size, part_sizes(data.split, len(examples)).train
     if size > largest > 0:

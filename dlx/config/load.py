@@ -15,7 +15,7 @@ from dlx.config.check import contradictions
 from dlx.config.diagnostics import Fault, KeyPath, render
 from dlx.config.experiment import Experiment
 from dlx.config.explain import explain, problems
-from dlx.config.keys import value_at
+from dlx.config.keys import chosen, value_at
 from dlx.config.overrides import apply_overrides
 from dlx.config.source import Source, read_source
 from dlx.core.definition import Dataset
@@ -117,14 +117,15 @@ def _begins_with(path: KeyPath, prefixes: set[KeyPath]) -> bool:
 
 
 def _dataset(sections: Sections, tree: Any) -> Dataset | None:
-    """Find the data set, also where its split or scale has faults, which do not change its examples."""
+    """Find the data set, also where its split or scale or an unknown key is at fault: they do not change its task."""
     data = tree.get("data") if isinstance(tree, dict) else None
     if "data" in sections or not isinstance(data, dict):
         return sections.get("data")
-    shared = Dataset.model_fields.keys() - {"name"}
+    reader = chosen(Dataset, data)
+    own = {"name", *(reader.model_fields if reader else ())} - (Dataset.model_fields.keys() - {"name"})
     readable: Sections = {}
     with contextlib.suppress(ValidationError):  # there are other sections
-        Experiment.model_validate({"data": {k: v for k, v in data.items() if k not in shared}}, context=readable)
+        Experiment.model_validate({"data": {k: v for k, v in data.items() if k in own}}, context=readable)
     return readable.get("data")
 
 

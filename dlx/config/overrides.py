@@ -97,9 +97,10 @@ def _opened(source: Source, parent: Any, path: KeyPath, position: Position, root
     value = child(parent, path[-1])
     if isinstance(value, dict | list):
         return value
-    is_definition = is_family(section_at(root, path, source.tree))
+    section = chosen(section_at(root, path[:-1], source.tree), parent)
+    # Within a definition of an unknown name nobody knows what is one; that name is at fault, not this key.
+    is_definition = section is None or is_family(section_at(root, path, source.tree))
     if value is None:
-        section = chosen(section_at(root, path[:-1], source.tree), parent)
         field = section.model_fields.get(str(path[-1])) if section else None
         default = default_name(field) if field else None
         parent[path[-1]] = {} if default is None else {"name": default}

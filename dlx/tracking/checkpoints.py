@@ -61,7 +61,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
         own = json.loads(header["dlx"])
         state = own["state"]
         is_whole = own["sha256"] == _checksum(tensors, state)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not a checkpoint of dlx: its header has no state and checksum") from error
     if not is_whole:
         raise CheckpointError(f"the checkpoint {path} is damaged: its content does not match its checksum; {remedy}")

@@ -63,9 +63,9 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what ``write_atomic`` leaves in a folder and those below it where its process is killed."""
-    for path in folder.rglob(".*.tmp"):
-        if TEMPORARY.fullmatch(path.name) and not path.is_symlink():
+    """Remove what ``write_atomic`` leaves in a folder, not in those below it, where its process is killed."""
+    for path in folder.glob(".*.tmp"):
+        if TEMPORARY.fullmatch(path.name) and path.is_file() and not path.is_symlink():
             with naming_failures("remove", path):
                 path.unlink(missing_ok=True)
 
@@ -85,7 +85,7 @@ def read_json(path: Path) -> Any:
         text = path.read_text(encoding="utf-8", errors="replace")
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged: expected JSON, found a fault at {error}; restore it from a copy") from error
 
 

@@ -69,7 +69,7 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines):  # no newline after it: empty, or torn by a crash
                 break
             raise _damage(path, number, line) from error

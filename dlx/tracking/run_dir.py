@@ -78,7 +78,11 @@ class RunDir:
             raise RunError(f"{path} is not a run: expected a folder with a run.json")
         _read_facts(path)
         run = cls(path)
-        remove_temporaries(path)  # of a process that was killed while it wrote: there is none now
+        # A process that was killed may have left files half written; the lock says that none writes now. Other folders
+        # are not ours: somebody may keep another run in this one.
+        for folder in (path, path / "figures", path / "checkpoints", *path.glob("checkpoints/seed-*")):
+            if not folder.is_symlink():
+                remove_temporaries(folder)
         return run
 
     @property

@@ -138,6 +138,23 @@ def test_json_is_the_file_and_nothing_else(tmp_path: Path) -> None:
     assert done.stderr == f"run directory  runs/{run.name}\n"
 
 
+@pytest.mark.parametrize("redirection", ["--json | true", "2>&1 | head -1"])
+def test_a_reader_that_goes_away_does_not_harm(tmp_path: Path, redirection: str) -> None:
+    config = write_config(tmp_path)
+    line = f"{DLX} train {config} {redirection}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    assert status(run) == "done"
+
+
+def test_names_are_not_yaml(dlx: Any, tmp_path: Path) -> None:
+    assert dlx("train", "small.yaml", "--name", "null", "--quiet").code == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    assert "-train-null-" in run.name
+    assert dlx("train", "small.yaml", "--name", "").code == 2
+
+
 def test_config_prints_the_resolved_config(dlx: Any, tmp_path: Path) -> None:
     shown = dlx("config", "small.yaml", "optimizer.lr=1e-3")
     assert (shown.code, shown.err) == (0, "")

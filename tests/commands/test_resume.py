@@ -181,6 +181,37 @@ def test_more_epochs_for_nobody_are_refused_at_once(tmp_path: Path, overrides: l
             finish(resume(run, more))
 
 
+def test_an_extended_run_has_no_result_until_it_is_done_again(tmp_path: Path) -> None:
+    run = small_run(tmp_path)
+    crash(resume(run, ["training.epochs=9"]), 1, leaves_a_note=False)
+    for name in ("result.json", "timing.json", "report.md", "figures/learning_curve.png"):
+        assert not (run / name).exists()
+    finish(resume(run, []))
+    assert json.loads((run / "result.json").read_text())["members"][0]["last_epoch"] == 9
+
+
+@pytest.mark.usefixtures("step_by_step")
+def test_fewer_epochs_than_were_done_are_named(tmp_path: Path) -> None:
+    run = crash(train(write_config(tmp_path), [], tmp_path / "runs"), 12, leaves_a_note=False)
+    config = run / "config.resolved.yaml"
+    for epochs in (1, 2):
+        config.write_text(config.read_text().replace("epochs: 4", f"epochs: {epochs}"))
+        with pytest.raises(
+            CheckpointError, match=rf"is in epoch 3, but .* training\.epochs={epochs}; set it to 3 or mo"
+        ):
+            finish(resume(run, []))
+        config.write_text(config.read_text().replace(f"epochs: {epochs}", "epochs: 4"))
+    finish(resume(run, []))
+
+
+@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl"])
+def test_nesting_without_end_is_damage(tmp_path: Path, name: str) -> None:
+    run = crash(train(write_config(tmp_path), [], tmp_path / "runs"), 1, leaves_a_note=False)
+    (run / name).write_text("[" * 100_000 + "\n")
+    with pytest.raises(RunError, match="damaged"):
+        finish(resume(run, []))
+
+
 def test_run_json_keeps_what_began_the_run(tmp_path: Path) -> None:
     run = crash(train(write_config(tmp_path), [], tmp_path / "runs"), 1)
     first = json.loads((run / "run.json").read_text())

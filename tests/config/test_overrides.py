@@ -124,5 +124,12 @@ def test_a_faulty_override_has_no_after_effects(faults: Faults) -> None:
     assert "missing" not in found
 
 
+def test_keys_within_an_unknown_definition_are_not_to_blame(faults: Faults) -> None:
+    model = "data: digits\nmodel: {name: mlp, activation: relu}\nloss: cross_entropy\n"
+    found = faults("", "model.name=mpl", "model.activation.slope=1", base=model)
+    assert found.startswith("override 'model.name=mpl': there is no model `mpl`")
+    assert "faults" not in found
+
+
 def test_second_override_is_the_one_shown(faults: Faults) -> None:
     assert "override 'threads=x'" in faults("", "seeds=3", "threads=x")

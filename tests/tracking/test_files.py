@@ -150,6 +150,10 @@ write_atomic(Path(sys.argv[1]) / "a.json", "new")
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "deep")], check=False)
     assert done.returncode == -signal.SIGKILL
     assert len(list((tmp_path / "deep").iterdir())) == 3
+    (tmp_path / "deep" / ".x.deadbeef.tmp").mkdir()
     remove_temporaries(tmp_path)
+    assert len(list((tmp_path / "deep").iterdir())) == 4, "other folders are not its own"
+    remove_temporaries(tmp_path / "deep")
+    (tmp_path / "deep" / ".x.deadbeef.tmp").rmdir()
     assert {path.name for path in (tmp_path / "deep").iterdir()} == {"a.json", ".mine.tmp"}
     assert (tmp_path / "deep" / "a.json").read_text() == "old"
