@@ -194,10 +194,14 @@ class FirstOrder(Optimizer):
     """A rule that needs one gradient per step. ``h`` holds [M, 1]; ``h.lr`` has the schedule applied."""
 
     def step(self, theta: Tensor, state: State, h: Hyper, objective: Objective) -> Tensor:
-        """Ask for the gradient at theta and apply ``update``."""
-        value, gradient = objective.value_and_gradient(theta)
+        """Ask for the gradient at ``point`` and apply ``update``; give the objective there, [M]."""
+        value, gradient = objective.value_and_gradient(self.point(theta, state, h))
         self.update(theta, gradient, state, h)
         return value
+
+    def point(self, theta: Tensor, state: State, h: Hyper) -> Tensor:
+        """Give where the gradient is taken, [M, P]: at theta, unless the rule looks ahead. Nothing is changed."""
+        return theta
 
     @abstractmethod
     def update(self, theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:

@@ -38,26 +38,42 @@ class Adam(FirstOrder):
 
     def init(self, theta: Tensor) -> State:
         """Start with zero moments, [M, P], and zero corrections, [M, 1]."""
-        return {
-            "s": torch.zeros_like(theta),
-            "r": torch.zeros_like(theta),
-            "s_correction": torch.zeros_like(theta[:, :1]),
-            "r_correction": torch.zeros_like(theta[:, :1]),
-        }
+        return zero_moments(theta)
 
     def update(self, theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:
-        """Apply one step to theta and state in place, [M, P].
+        """Apply one step to theta and state in place, [M, P]."""
+        step_by_moments(theta, gradient, state, h)
 
-        A correction is the moving average of ones, which is 1 - rho**t without a power (whose bits depend on the number
-        of elements) and without cancellation. It is applied to the [M, 1] factors, so that no pass over [M, P] is spent
-        on s_hat and r_hat: with c = 1 - rho**t, s_hat / (sqrt(r_hat) + delta) = s / (sqrt(r) + delta sqrt(c_r)) times
-        sqrt(c_r) / c_s.
-        """
-        s, r = state["s"], state["r"]
-        s_correction = state["s_correction"].mul_(h.rho1).add_(h.complement.rho1)
-        r_correction = state["r_correction"].mul_(h.rho2).add_(h.complement.rho2)
-        s.mul_(h.rho1).addcmul_(gradient, h.complement.rho1)
-        r.mul_(h.rho2).addcmul_(gradient.square_(), h.complement.rho2)
-        root = r_correction.sqrt()
-        denominator = r.sqrt().add_(h.delta * root).mul_(s_correction / (h.lr * root))
-        theta.addcdiv_(s, denominator, value=-1)
+
+def zero_moments(theta: Tensor) -> State:
+    """Build Adam's state before the first step: zero moments, [M, P], and zero corrections, [M, 1]."""
+    return {
+        "s": torch.zeros_like(theta),
+        "r": torch.zeros_like(theta),
+        "s_correction": torch.zeros_like(theta[:, :1]),
+        "r_correction": torch.zeros_like(theta[:, :1]),
+    }
+
+
+def step_by_moments(theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:
+    """Apply Adam's step to theta and state in place, [M, P].
+
+    A correction is the moving average of ones, which is 1 - rho**t without a power (whose bits depend on the number of
+    elements) and without cancellation. It is applied to the [M, 1] factors, so that no pass over [M, P] is spent on
+    s_hat and r_hat: with c = 1 - rho**t, s_hat / (sqrt(r_hat) + delta) = s / (sqrt(r) + delta sqrt(c_r)) times
+    sqrt(c_r) / c_s.
+
+    Args:
+        theta: [M, P].
+        gradient: [M, P]; overwritten.
+        state: As ``zero_moments`` builds it.
+        h: ``lr``, ``rho1``, ``rho2``, ``delta``, [M, 1] each.
+    """
+    s, r = state["s"], state["r"]
+    s_correction = state["s_correction"].mul_(h.rho1).add_(h.complement.rho1)
+    r_correction = state["r_correction"].mul_(h.rho2).add_(h.complement.rho2)
+    s.mul_(h.rho1).addcmul_(gradient, h.complement.rho1)
+    r.mul_(h.rho2).addcmul_(gradient.square_(), h.complement.rho2)
+    root = r_correction.sqrt()
+    denominator = r.sqrt().add_(h.delta * root).mul_(s_correction / (h.lr * root))
+    theta.addcdiv_(s, denominator, value=-1)

@@ -5,17 +5,21 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from scipy import special
+from scipy import special, stats
 from torch import Tensor
 
 from dlx.core.definition import Activation
 from dlx.core.registry import registered
 
 ORACLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "gelu": lambda x: x * stats.norm.cdf(x),
     "hardtanh": lambda x: np.clip(x, -1, 1),
     "identity": lambda x: x,
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
     "relu": lambda x: np.maximum(x, 0),
     "sigmoid": special.expit,
+    "silu": lambda x: x * special.expit(x),
     "softplus": lambda x: np.logaddexp(0, x),
     "tanh": np.tanh,
 }

@@ -23,6 +23,26 @@ def book_momentum(x: Any, g: Any, h: Any, memory: dict) -> Any:
     return x + memory["v"]
 
 
+def book_nesterov(x: Any, g: Any, h: Any, memory: dict) -> Any:
+    return book_momentum(x, g, h, memory)
+
+
+def book_adagrad(x: Any, g: Any, h: Any, memory: dict) -> Any:
+    memory["r"] = memory.get("r", 0) + g * g
+    return x - h.lr * g / (h.delta + mpmath.sqrt(memory["r"]))
+
+
+def book_rmsprop(x: Any, g: Any, h: Any, memory: dict) -> Any:
+    memory["r"] = h.rho * memory.get("r", 0) + (1 - h.rho) * g * g
+    return x - h.lr * g / mpmath.sqrt(h.delta + memory["r"])
+
+
+def book_rmsprop_nesterov(x: Any, g: Any, h: Any, memory: dict) -> Any:
+    memory["r"] = h.rho * memory.get("r", 0) + (1 - h.rho) * g * g
+    memory["v"] = h.momentum * memory.get("v", 0) - h.lr * g / mpmath.sqrt(h.delta + memory["r"])
+    return x + memory["v"]
+
+
 def book_adam(x: Any, g: Any, h: Any, memory: dict) -> Any:
     t = memory["t"] = memory.get("t", 0) + 1
     s = memory["s"] = h.rho1 * memory.get("s", 0) + (1 - h.rho1) * g
@@ -30,16 +50,35 @@ def book_adam(x: Any, g: Any, h: Any, memory: dict) -> Any:
     return x - h.lr * (s / (1 - h.rho1**t)) / (mpmath.sqrt(r / (1 - h.rho2**t)) + h.delta)
 
 
-# Goodfellow, Bengio and Courville (2016), algorithms 8.1, 8.2, 8.7, for one coordinate; their own form of the schedule.
-BOOK = {"adam": book_adam, "momentum": book_momentum, "sgd": book_sgd}
+def book_adamw(x: Any, g: Any, h: Any, memory: dict) -> Any:
+    return book_adam((1 - h.lr * h.weight_decay) * x, g, h, memory)
+
+
+# Goodfellow, Bengio and Courville (2016), algorithms 8.1 to 8.7, and Loshchilov and Hutter (2019), algorithm 2, for one
+# coordinate; their own form of the schedule.
+BOOK = {
+    "adagrad": book_adagrad,
+    "adam": book_adam,
+    "adamw": book_adamw,
+    "momentum": book_momentum,
+    "nesterov": book_nesterov,
+    "rmsprop": book_rmsprop,
+    "rmsprop_nesterov": book_rmsprop_nesterov,
+    "sgd": book_sgd,
+}
+LOOK_AHEAD = {"nesterov", "rmsprop_nesterov"}
+"""Rules whose gradient is taken at theta + momentum v."""
 TORCH: dict[str, Callable[[Any, list[Tensor]], torch.optim.Optimizer]] = {
+    "adagrad": lambda h, p: torch.optim.Adagrad(p, h.lr, eps=h.delta),
     "adam": lambda h, p: torch.optim.Adam(p, h.lr, (h.rho1, h.rho2), eps=h.delta),
+    "adamw": lambda h, p: torch.optim.AdamW(p, h.lr, (h.rho1, h.rho2), eps=h.delta, weight_decay=h.weight_decay),
     "momentum": lambda h, p: torch.optim.SGD(p, h.lr, momentum=h.momentum),
     "sgd": lambda h, p: torch.optim.SGD(p, h.lr),
 }
 SETTINGS = [  # every rule takes those that it knows
     {"lr": 0.05, "delta": 0.5, "momentum": 0.9},
-    {"lr": 0.02, "delta": 1e-8, "momentum": 0.5, "rho1": 0.8, "rho2": 0.95},
+    # Adaptive rules of short memory jump about a minimum, where the last bit grows to the first: so rho is near 1.
+    {"lr": 0.005, "delta": 1e-8, "momentum": 0.5, "rho": 0.98, "rho1": 0.8, "rho2": 0.95, "weight_decay": 0.3},
 ]
 ROTATION = np.array([[0.6, -0.8], [0.8, 0.6]])
 HESSIAN = ROTATION @ np.diag([1.0, 10.0]) @ ROTATION.T
@@ -78,15 +117,24 @@ class Diagonal:
         return (0.5 * self.curvature * distance * distance).sum(1), self.curvature * distance
 
 
+class Quadratic:
+    """Quadratics with one Hessian, [2, 2], and linear term, [2]; their gradient is H theta - b."""
+
+    def __init__(self, problem: str) -> None:
+        self.hessian, self.linear = (torch.from_numpy(each) for each in PROBLEMS[problem])
+
+    def value_and_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.zeros(len(theta)), theta @ self.hessian - self.linear
+
+
 def trajectory(rule: FirstOrder, problem: str, stack: Callable, factor: Callable[[int], float]) -> Tensor:
     """Theta after each step, [STEPS, 2]; the learning rate of step k is times factor(k)."""
-    hessian, linear = (torch.from_numpy(each) for each in PROBLEMS[problem])
-    theta = torch.tensor([START, START], dtype=torch.float64)
+    theta, objective = torch.tensor([START, START], dtype=torch.float64), Quadratic(problem)
     state, h, path = rule.init(theta), stack([rule] * 2), []
     lr = h.lr.clone()
     for k in range(STEPS):
         h.lr = lr * factor(k)
-        rule.update(theta, theta @ hessian - linear, state, h)
+        rule.step(theta, state, h, objective)
         path.append(theta[0].clone())
     return torch.stack(path)
 
@@ -97,7 +145,9 @@ def book_trajectory(rule: FirstOrder, problem: str, factor: Callable[[int], Any]
     lr, theta, memories, path = h.lr, [mpmath.mpf(x) for x in START], ({}, {}), []
     for k in range(STEPS):
         h.lr = lr * factor(k)
-        gradient = hessian @ np.array(theta) - linear
+        is_ahead = rule.name in LOOK_AHEAD
+        ahead = [h.momentum * memory.get("v", 0) if is_ahead else 0 for memory in memories]
+        gradient = hessian @ (np.array(theta) + ahead) - linear
         coordinates = zip(theta, gradient, memories, strict=True)
         theta = [BOOK[rule.name](x, g, h, memory) for x, g, memory in coordinates]
         path.append([float(x) for x in theta])
@@ -195,11 +245,12 @@ def test_nothing_moves_without_gradient_or_rate(
     cls: type[FirstOrder], still: str, dtype: torch.dtype, stack: Callable
 ) -> None:
     theta = torch.linspace(-1, 1, 10, dtype=dtype).reshape(2, 5)
-    before, state, h = theta.clone(), cls().init(theta), stack([cls()] * 2, dtype)
+    rule = with_known(cls, {"weight_decay": 0.0})
+    before, state, h = theta.clone(), rule.init(theta), stack([rule] * 2, dtype)
     if still == "lr":
         h.lr = 0 * h.lr
     for _ in range(3):
-        cls().update(theta, torch.full_like(theta, 0.0 if still == "gradient" else 2.0), state, h)
+        rule.update(theta, torch.full_like(theta, 0.0 if still == "gradient" else 2.0), state, h)
     assert torch.equal(theta, before)
 
 

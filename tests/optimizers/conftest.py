@@ -25,7 +25,7 @@ def path_of(stack: Callable) -> Callable[..., Tensor]:
         lr = h.lr.clone()
         for k in range(steps):
             h.lr = lr * factor(k)
-            rule.update(theta, gradient(theta).clone(), state, h)
+            rule.update(theta, gradient(rule.point(theta, state, h)).clone(), state, h)
             path.append(theta[0].clone())
         return torch.stack(path)
 

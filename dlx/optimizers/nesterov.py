@@ -1,0 +1,45 @@
+"""Stochastic gradient descent with Nesterov momentum."""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveFloat
+from torch import Tensor
+
+from dlx.core.definition import FirstOrder, Tunable
+from dlx.core.types import Hyper, State
+
+
+class Nesterov(FirstOrder):
+    """Nesterov momentum: the gradient is taken where the velocity is about to lead.
+
+        g at theta + momentum v
+        v <- momentum v - lr g
+        theta <- theta + v
+
+    The objective of a step is that at the point looked ahead to. ``torch.optim.SGD(nesterov=True)`` stores that point,
+    theta + momentum v, where dlx stores theta; at a constant rate the points looked ahead to are equal.
+
+    Source:
+        Sutskever, Martens, Dahl and Hinton (2013), "On the importance of initialization and momentum in deep learning";
+        Goodfellow, Bengio and Courville (2016), algorithm 8.3; lecture 6.6.
+    """
+
+    name: Literal["nesterov"] = "nesterov"
+    lr: Tunable[PositiveFloat] = 0.01
+    """Learning rate."""
+    momentum: Tunable[Annotated[float, Field(ge=0, lt=1)]] = 0.9
+    """Share of the velocity kept from step to step."""
+
+    def init(self, theta: Tensor) -> State:
+        """Start with zero velocity, [M, P]."""
+        return {"v": torch.zeros_like(theta)}
+
+    def point(self, theta: Tensor, state: State, h: Hyper) -> Tensor:
+        """Look ahead along the velocity, [M, P]."""
+        return torch.addcmul(theta, state["v"], h.momentum)
+
+    def update(self, theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:
+        """Apply one step to theta and v in place, [M, P]; the gradient is that at ``point``."""
+        state["v"].mul_(h.momentum).addcmul_(gradient, h.lr, value=-1)
+        theta.add_(state["v"])

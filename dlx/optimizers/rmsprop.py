@@ -1,0 +1,43 @@
+"""RMSProp: adaptive rates from a moving average of squared gradients."""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveFloat
+from torch import Tensor
+
+from dlx.core.definition import FirstOrder, Tunable
+from dlx.core.types import Hyper, State
+
+
+class RMSProp(FirstOrder):
+    """RMSProp: AdaGrad that forgets: each parameter moves by its gradient over the root of the mean squared one.
+
+        r <- rho r + (1 - rho) g**2
+        theta <- theta - lr g / sqrt(delta + r)
+
+    ``torch.optim.RMSprop`` adds its ``eps`` outside the root, so the two are never equal.
+
+    Source:
+        Hinton (2012), "Neural networks for machine learning", lecture 6e; Goodfellow, Bengio and Courville (2016),
+        algorithm 8.5; lecture 7.
+    """
+
+    name: Literal["rmsprop"] = "rmsprop"
+    lr: Tunable[PositiveFloat] = 0.001
+    """Learning rate."""
+    rho: Tunable[Annotated[float, Field(ge=0, lt=1)]] = 0.9
+    """Share of the mean squared gradient kept from step to step."""
+    delta: Tunable[PositiveFloat] = 1e-6
+    """Added to the mean squared gradient, inside the root."""
+
+    def init(self, theta: Tensor) -> State:
+        """Start with zero averages, [M, P]."""
+        return {"r": torch.zeros_like(theta)}
+
+    def update(self, theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:
+        """Apply one step to theta and r in place, [M, P]."""
+        share = gradient * h.complement.rho
+        r = state["r"].mul_(h.rho).addcmul_(share, gradient)
+        root = torch.add(r, h.delta, out=share).sqrt_()
+        theta.addcdiv_(gradient.mul_(h.lr), root, value=-1)
