@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from dlx.core.settings import Scale, Split
 from dlx.core.types import Examples, Hyper, Scored, Spec, State, Sums, Task
@@ -209,19 +209,33 @@ class FirstOrder(Optimizer):
 
 
 class Schedule(Definition):
-    """The learning rate as a function of the step."""
+    """The learning rate as a function of the step: a warm-up, if there is one, then the schedule's own shape."""
 
     package: ClassVar[str] = "dlx.schedules"
     family: ClassVar[str] = "schedule"
 
-    @abstractmethod
+    warmup: NonNegativeInt = 0
+    """Steps over which the learning rate rises evenly from lr / warmup to lr before the schedule begins."""
+
     def factor(self, steps: Tensor, h: Hyper) -> Tensor | None:
         """Give what the learning rate is multiplied with, [..., M, 1], or None for 1 at every step.
 
         Args:
             steps: Number of steps each member has taken, [..., M, 1], float64; 0 at the first.
             h: Tunables, [M, 1].
+
+        Source:
+            The warm-up is that of Goyal et al. (2017), "Accurate, large minibatch SGD", section 2.2.
         """
+        if not self.warmup:
+            return self.shape(steps, h)
+        rise = ((steps + 1) / self.warmup).clamp(max=1)
+        shape = self.shape((steps - self.warmup).clamp(min=0), h)
+        return rise if shape is None else rise * shape
+
+    @abstractmethod
+    def shape(self, steps: Tensor, h: Hyper) -> Tensor | None:
+        """Give the factor without warm-up, 1 at step 0, or None for 1 at every step; as ``factor``."""
 
 
 class Metric(Definition):

@@ -13,5 +13,5 @@ class Constant(Schedule):
 
     name: Literal["constant"] = "constant"
 
-    def factor(self, steps: Tensor, h: Hyper) -> None:
+    def shape(self, steps: Tensor, h: Hyper) -> None:
         """Give None: 1 at every step."""

@@ -27,7 +27,7 @@ class LinearDecay(Schedule):
     floor: Tunable[NonNegativeFloat] = 0.01
     """Last learning rate as a fraction of the first."""
 
-    def factor(self, steps: Tensor, h: Hyper) -> Tensor:
+    def shape(self, steps: Tensor, h: Hyper) -> Tensor:
         """Give the factor at each member's step, [M, 1]."""
         share: Tensor = (steps / h.tau).clamp_(max=1)
         return (1 - share).add_(share * h.floor)  # not 1 - share (1 - floor): in float32 a small floor would be lost

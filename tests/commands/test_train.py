@@ -30,7 +30,7 @@ def test_records(tmp_path: Path) -> None:
         "model": "mlp, hidden [5], activation relu, 21 parameters",
         "loss": "binary_cross_entropy",
         "optimizer": "adam, lr 0.05, rho1 0.9, rho2 0.999, delta 1e-08",
-        "schedule": "constant",
+        "schedule": "constant, warmup 0",
         "training": "4 epochs at most, 5 steps of 10 examples each, no early stopping",
         "seeds": "0, 1 (on one split)",
         "device": "cpu, float32",

@@ -36,7 +36,7 @@ ROOT_KEYS = (
          "      |                        ^^^^\n      = `rho2` belongs to `adam` under `optimizer:`; valid here: lr"),
         ("schedule: {name: constant, x: 1}\n",
          "x.yaml:4:28: unknown key `x` in `schedule`\n    4 | schedule: {name: constant, x: 1}\n"
-         "      |                            ^\n      = valid here: no other key"),
+         "      |                            ^\n      = valid here: warmup"),
         ("optimizer: adamm\n",
          "x.yaml:4:12: there is no optimizer `adamm`\n    4 | optimizer: adamm\n      |            ^^^^^\n"
          "      = did you mean `adam`? known: "),

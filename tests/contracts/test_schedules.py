@@ -46,6 +46,17 @@ def test_members_may_be_at_different_steps(cls: type[Schedule], stack: Callable)
 
 
 @every_schedule
+def test_warmup_comes_before(cls: type[Schedule], stack: Callable) -> None:
+    rule, steps = cls.model_validate({"warmup": 4}), torch.arange(12.0, dtype=torch.float64)[:, None]
+    h = stack([rule] * len(steps))
+    own = cls().factor((steps - 4).clamp(min=0), h)
+    expected = torch.ones_like(steps) if own is None else own
+    assert rule.factor(steps, h)[:4].flatten().tolist() == [0.25, 0.5, 0.75, 1.0]
+    assert torch.equal(rule.factor(steps, h)[4:], expected[4:])
+    assert expected[4] == 1, "the schedule begins at its beginning"
+
+
+@every_schedule
 def test_operations_are_safe(cls: type[Schedule], stack: Callable, only_safe_operations: Callable) -> None:
     with only_safe_operations():
         cls().factor(torch.ones(2, 1), stack([cls()] * 2, torch.float32))
