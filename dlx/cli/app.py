@@ -88,6 +88,24 @@ def schema() -> None:
     sys.stdout.write(dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
 
 
+@app.command("list")
+def list_(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="As in a config: data, model, loss ...")] = None,
+) -> None:
+    """List what a config can name, of one kind or of all."""
+    from dlx.commands.catalogue import list_definitions
+
+    sys.stdout.write(list_definitions(kind))
+
+
+@app.command()
+def describe(name: Annotated[str, typer.Argument(metavar="NAME", help="As in a config: adam, mlp, mse ...")]) -> None:
+    """Describe a definition: formula, source, settings with ranges and defaults, an example to paste."""
+    from dlx.commands.catalogue import describe_definition
+
+    sys.stdout.write(describe_definition(name))
+
+
 @app.callback(invoke_without_command=True)
 def _main(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,

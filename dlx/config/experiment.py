@@ -11,7 +11,7 @@ import yaml
 from pydantic import ConfigDict, Field, PositiveInt, ValidationInfo, field_validator
 
 from dlx.config.source import FLOAT, LEADING_ZERO, NOT_FINITE
-from dlx.core.definition import Dataset, Loss, Metric, Model, Optimizer, Prior, Schedule
+from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.registry import Registered, registered
 from dlx.core.settings import Settings, Training
 
@@ -93,6 +93,20 @@ def resolved_yaml(experiment: Experiment) -> str:
     """Write a config with every default filled in; it loads again to an equal experiment."""
     tree = experiment.model_dump(mode="json")
     return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def example_yaml(key: str, definition: Definition) -> str:
+    """Write how a config names a definition, every setting spelled out.
+
+    Args:
+        key: The key that names it; ``metrics`` takes a list, and ``activation`` stands within a model.
+        definition: What is named.
+    """
+    value: Any = definition.model_dump(mode="json")
+    tree = {"model": {"name": "mlp", key: value}} if key == "activation" else {key: value}
+    if key == "metrics":
+        tree = {key: [value]}
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
 
 
 def json_schema() -> dict[str, Any]:

@@ -57,11 +57,13 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         ("resume", {"--quiet", "--json"}),
         ("config", set()),
         ("schema", set()),
+        ("list", set()),
+        ("describe", set()),
     ],
 )
 def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
     group: Any = typer.main.get_command(app)
-    assert set(group.commands) == {"train", "resume", "config", "schema"}
+    assert set(group.commands) == {"train", "resume", "config", "schema", "list", "describe"}
     options = {
         name
         for parameter in group.commands[command].params
@@ -163,6 +165,14 @@ def test_config_prints_the_resolved_config(dlx: Any, tmp_path: Path) -> None:
     assert dlx("config", "resolved.yaml").out == shown.out
     run = small_run(tmp_path, "optimizer.lr=1e-3")
     assert (run / "config.resolved.yaml").read_text() == shown.out
+
+
+def test_list_and_describe(dlx: Any) -> None:
+    assert "\n  adagrad " in dlx("list", "optimizer").out
+    assert dlx("describe", "adagrad").out.startswith("adagrad (optimizer)\n")
+    end = dlx("describe", "adagrd")
+    assert (end.code, end.out) == (2, "")
+    assert end.err.startswith("error: there is no definition `adagrd`; did you mean `adagrad`?")
 
 
 def test_schema(dlx: Any) -> None:

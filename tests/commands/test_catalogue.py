@@ -1,0 +1,82 @@
+"""What a config can name, listed and described; every definition's example is a valid piece of a config."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from dlx.commands.catalogue import KINDS, describe_definition, list_definitions
+from dlx.config.load import load_experiment
+from dlx.config.source import read_source
+from dlx.core.definition import Loss
+from dlx.core.errors import UsageError
+from dlx.core.registry import registered
+
+EVERY = [pytest.param(key, name, id=f"{key}-{name}") for key, family in KINDS.items() for name in registered(family)]
+
+
+@pytest.mark.parametrize(("key", "name"), EVERY)
+def test_every_definition(key: str, name: str, tmp_path: Path) -> None:
+    cls = registered(KINDS[key])[name]
+    text = next(each for each in describe_definition(name).split("\n\n\n") if f"{name} ({cls.family})" in each)
+    assert inspect.getdoc(cls) in text
+    for setting in set(cls.model_fields) - {"name"}:
+        assert f"\n  {setting}" in text
+    assert any(line.split()[:1] == [name] for line in list_definitions(key).splitlines())
+    # The example, pasted into a config, loads and says what the definition is by itself.
+    example = text.partition("Example:\n")[2]
+    path = tmp_path / "x.yaml"
+    path.write_text("\n".join(line.removeprefix("  ") for line in example.splitlines()))
+    given = read_source(path).tree
+    rest = {"data": "iris", "model": "mlp", "loss": "mse" if "regression" in text else "cross_entropy"}
+    path.write_text(path.read_text() + "".join(f"\n{k}: {v}" for k, v in rest.items() if k not in given))
+    experiment = load_experiment(path).experiment
+    value = experiment.model.activation if key == "activation" else getattr(experiment, key)
+    assert (value[0] if key == "metrics" else value) == cls()
+
+
+def test_ranges_and_defaults() -> None:
+    text = describe_definition("adam")
+    assert "  rho1: a number >= 0 and < 1; default 0.9, may differ between members\n      Share of the mean" in text
+    assert "Kingma and Ba (2015)" in text
+    assert "theta <- theta - lr s_hat / (sqrt(r_hat) + delta)" in text
+    moons = describe_definition("two_moons")
+    assert "  scale: one of standard, minmax, none; default standard\n" in moons
+    assert "  split.folds: a whole number >= 2 or null; default null\n" in moons
+    hidden = "  hidden: a list, each entry a whole number > 0 and <= 1e+06; default [64, 32]\n"
+    assert hidden in describe_definition("mlp")
+    assert "  activation: one of elu, gelu, " in describe_definition("mlp")
+
+
+def test_a_name_of_two_kinds_is_described_twice() -> None:
+    text = describe_definition("mse")
+    assert "mse (loss)" in text
+    assert "distribution: Gaussian of variance 1/2" in text
+    assert "mse (metric)" in text
+    assert "better: lower" in text
+
+
+def test_the_list_has_everything() -> None:
+    text = list_definitions()
+    assert [line for line in text.splitlines() if line and not line.startswith(" ")] == list(KINDS)
+    assert list_definitions("loss").count("\n") == 1 + len(registered(Loss))
+    assert max(map(len, text.splitlines())) < 200
+
+
+@pytest.mark.parametrize(
+    ("call", "argument", "message"),
+    [
+        (list_definitions, "optimiser", "did you mean `optimizer`? known: data, model"),
+        (list_definitions, "", "known: data, model"),
+        (
+            describe_definition,
+            "adagrd",
+            "there is no definition `adagrd`; did you mean `adagrad`? `dlx list` shows all",
+        ),
+        (describe_definition, "../x", "there is no definition"),
+    ],
+)
+def test_unknown_names(call: object, argument: str, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        call(argument)  # type: ignore[operator]
+    assert message in str(error.value)
