@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from scipy import special, stats
+from scipy import integrate, special, stats
 from torch import Tensor
 from torch.func import vmap
 
@@ -13,14 +13,25 @@ from dlx.core.definition import Loss
 from dlx.core.registry import registered
 from dlx.core.types import Examples, Hyper
 
+
+def huber_log_density(z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Of delta 1; its constant by numerical integration."""
+    total, _ = integrate.quad(lambda e: np.exp(-special.huber(1.0, e)), -np.inf, np.inf, epsabs=1e-13, epsrel=1e-13)
+    return (-special.huber(1.0, y - z) - np.log(total)).sum(-1)
+
+
 LOG_LIKELIHOOD: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "binary_cross_entropy": lambda z, y: stats.bernoulli.logpmf(y, special.expit(z[:, 0])),
     "cross_entropy": lambda z, y: stats.multinomial.logpmf(np.eye(z.shape[1])[y], 1, special.softmax(z, -1)),
+    "huber": huber_log_density,
+    "mae": lambda z, y: stats.laplace.logpdf(y, z).sum(-1),
     "mse": lambda z, y: stats.norm.logpdf(y, z, np.sqrt(0.5)).sum(-1),
 }
 PREDICTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "binary_cross_entropy": lambda z: special.expit(np.hstack([-z, z])),
     "cross_entropy": lambda z: special.softmax(z, -1),
+    "huber": lambda z: z,
+    "mae": lambda z: z,
     "mse": lambda z: z,
 }
 EXTREMES = (-1000.0, -40.0, 0.0, 40.0, 1000.0)
