@@ -89,7 +89,7 @@ def test_name_of_the_file(tmp_path: Path, stem: str, name: str) -> None:
         ("", "metrics: [accuracy, mse]\n",
          "x.yaml:4:21: `mse` is a metric for regression, but `cross_entropy` is for classification\n"
          "    4 | metrics: [accuracy, mse]\n      |                     ^^^\n"
-         "      = for classification: accuracy, nll"),
+         "      = for classification: accuracy, "),
         ("", "metrics: [nll, nll]\n", "x.yaml:4:16: the metric `nll` is given twice\n"),
         ("", "seeds: [3, 1, 3]\n", "x.yaml:4:15: the seed 3 is given twice\n"),
     ],

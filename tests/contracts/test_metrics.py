@@ -28,10 +28,14 @@ def mean_nll(p: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
 
 ORACLES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], float]] = {
     "accuracy": lambda p, y, w: sk.accuracy_score(y, p.argmax(-1), sample_weight=w),
+    "balanced_accuracy": lambda p, y, w: sk.balanced_accuracy_score(y, p.argmax(-1), sample_weight=w),
+    "f1": lambda p, y, w: sk.f1_score(y, p.argmax(-1), sample_weight=w, average="macro"),
     "mae": lambda p, y, w: sk.mean_absolute_error(y, p, sample_weight=w),
     "mse": lambda p, y, w: sk.mean_squared_error(y, p, sample_weight=w),
     "nll": mean_nll,
+    "perplexity": lambda p, y, w: np.exp(mean_nll(p, y, w)),
     "r2": lambda p, y, w: sk.r2_score(y, p, sample_weight=w),
+    "rmse": lambda p, y, w: sk.root_mean_squared_error(y, p, sample_weight=w),
 }
 every_case = pytest.mark.parametrize(
     ("metric", "task", "width"),

@@ -41,6 +41,7 @@ def test_regression_scores(num_members: int, chunk: int, monkeypatch: pytest.Mon
             expected = {
                 "loss": np.mean((outputs[chosen] - scaled[chosen]) ** 2),
                 "mse": metrics.mean_squared_error(truth, guess),
+                "rmse": metrics.root_mean_squared_error(truth, guess),
                 "mae": metrics.mean_absolute_error(truth, guess),
                 "r2": metrics.r2_score(truth, guess),
                 "nll": -stats.norm.logpdf(truth, guess, sigma).sum(1).mean(),
@@ -59,6 +60,13 @@ def test_classification_scores() -> None:
     probabilities = module(torch.from_numpy(inputs)).softmax(-1).detach().numpy()[member.parts.test]
     truth = examples.targets[member.parts.test]
     scores = score_members(members, theta, data, ["test"])[member.cell]["test"]
-    log_loss = metrics.log_loss(truth, probabilities, labels=[0, 1, 2])
-    accuracy = metrics.accuracy_score(truth, probabilities.argmax(1))
-    assert scores == pytest.approx({"loss": log_loss, "nll": log_loss, "accuracy": accuracy})
+    guess, log_loss = probabilities.argmax(1), metrics.log_loss(truth, probabilities, labels=[0, 1, 2])
+    expected = {
+        "loss": log_loss,
+        "nll": log_loss,
+        "perplexity": np.exp(log_loss),
+        "accuracy": metrics.accuracy_score(truth, guess),
+        "balanced_accuracy": metrics.balanced_accuracy_score(truth, guess),
+        "f1": metrics.f1_score(truth, guess, average="macro"),
+    }
+    assert scores == pytest.approx(expected)
