@@ -31,9 +31,11 @@ import torch  # isort: skip
 from torch import nn  # isort: skip
 
 from dlx.commands.results import epoch_line
+from dlx.core.definition import FirstOrder
 from dlx.core.records import Cell, EpochDone
+from dlx.core.registry import registered
 from dlx.core.settings import Training
-from dlx.core.types import Spec
+from dlx.core.types import Hyper, Spec
 from dlx.datasets.digits import Digits
 from dlx.engine.device import prepare_torch
 from dlx.engine.feed import DeviceExamples
@@ -245,6 +247,31 @@ def _floor(num_members: int, hidden: int, clock: Callable[..., float]) -> None:
     print(f"  floor: matrix products {clock(products, 100):.1f} us, Adam's 7 passes over theta {7 * copy:.1f} us")
 
 
+def rules(num_members: int = 60, num_parameters: int = 10_000) -> None:
+    """Time the update of every rule against its memory traffic: theta, gradient and state, read and written once."""
+    prepare_torch(1, tf32=False)
+    theta = torch.randn(num_members, num_parameters)
+    gradient = torch.randn_like(theta) * 1e-2
+    print(f"\nupdates of theta [{num_members}, {num_parameters}], one thread, against their traffic (at most 2)")
+    for name, cls in registered(FirstOrder).items():
+        rule, spent = cls(), gradient.clone()
+        state = rule.init(theta)
+        values = {key: torch.full((num_members, 1), value) for key, value in rule.tunables().items()}
+        h = Hyper(values, {key: 1 - value for key, value in values.items()})
+        passes = 3 + 2 * sum(part.shape == theta.shape for part in state.values())
+        own, copy = [], []
+        for _ in range(60):
+            spent.copy_(gradient)  # a rule may overwrite it; fresh, and as warm as after a backward pass
+            start = time.perf_counter()
+            rule.update(theta, spent, state, h)
+            middle = time.perf_counter()
+            theta.clone()  # one read, one write
+            own.append(middle - start)
+            copy.append((time.perf_counter() - middle) / 2)
+        mine, floor = statistics.median(own), passes * statistics.median(copy)
+        print(f"  {name:20} {mine * 1e6:7.0f} us, {passes} passes {floor * 1e6:6.0f} us: {mine / floor:.2f}")
+
+
 def command_lines() -> None:
     """Time whole processes."""
 
@@ -273,7 +300,7 @@ def command_lines() -> None:
 def main() -> None:
     """Measure everything."""
     print(json.dumps({"cores": CORES, "torch": torch.__version__, "numpy": np.__version__, "load": os.getloadavg()}))
-    chosen = sys.argv[1:] or ["lone", "population", "breakdown", "command"]
+    chosen = sys.argv[1:] or ["lone", "population", "breakdown", "rules", "command"]
     if "lone" in chosen:
         lone()
     if "population" in chosen:
@@ -284,6 +311,8 @@ def main() -> None:
     if "breakdown" in chosen:
         for num_members, hidden in ((1, 128), (60, 32), (60, 128)):
             breakdown(num_members, hidden)
+    if "rules" in chosen:
+        rules()
     if "command" in chosen:
         command_lines()
 
