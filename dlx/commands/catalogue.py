@@ -131,5 +131,5 @@ def _range(field: dict[str, Any]) -> str:
 
 def _first_sentence(cls: type[Definition]) -> str:
     paragraph = " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
-    sentence, dot, _ = paragraph.partition(". ")
-    return sentence.removesuffix(".") + "." if dot or sentence else ""
+    sentence, _, _ = paragraph.partition(". ")
+    return f"{sentence.removesuffix('.')}."
