@@ -6,23 +6,16 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from dlx.config.experiment import example_yaml
-from dlx.config.keys import members
-from dlx.core.definition import Activation, Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
+from dlx.config.experiment import Experiment, example_yaml
+from dlx.config.keys import declared, is_family, members
+from dlx.core.definition import Activation, Definition, Loss, Metric
 from dlx.core.errors import UsageError
 from dlx.core.registry import nearest
 
 KINDS: dict[str, type[Definition]] = {
-    "data": Dataset,
-    "model": Model,
-    "activation": Activation,
-    "loss": Loss,
-    "prior": Prior,
-    "optimizer": Optimizer,
-    "schedule": Schedule,
-    "metrics": Metric,
-}
-"""Families by the keys that name their definitions in a config."""
+    key: family for key, field in Experiment.model_fields.items() if is_family(family := declared(field.annotation))
+} | {"activation": Activation}
+"""Families by the keys that name their definitions in a config; an activation stands within a model."""
 BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 TYPES = {
     "integer": "a whole number",

@@ -9,7 +9,6 @@ from dlx.config.experiment import Experiment
 from dlx.core.definition import Definition
 from dlx.data.batches import num_steps
 from dlx.data.splits import is_stratified
-from dlx.engine.layout import Layout
 
 
 def describe(plan: Plan) -> dict[str, str]:
@@ -19,11 +18,10 @@ def describe(plan: Plan) -> dict[str, str]:
         The lines by name: data, split, model, loss ...
     """
     experiment = plan.experiment
-    num_parameters = Layout.of(plan.recipe.model.build(plan.recipe.spec)).num_parameters
     lines = {
         "data": _data(plan),
         "split": _split(plan),
-        "model": f"{_definition(experiment.model)}, {num_parameters:,} parameters",
+        "model": f"{_definition(experiment.model)}, {plan.recipe.layout().num_parameters:,} parameters",
         "loss": _definition(experiment.loss),
         "prior": f"{_definition(experiment.prior)} (not part of the losses shown)" if experiment.prior else "",
         "optimizer": _definition(experiment.optimizer),

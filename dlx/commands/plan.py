@@ -17,7 +17,6 @@ from dlx.core.records import Cell
 from dlx.core.types import Examples, Spec
 from dlx.engine.device import choose_device, prepare_torch
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.layout import Layout
 from dlx.engine.population import Member, Recipe, build_members
 from dlx.tracking.provenance import hash_examples
 
@@ -85,8 +84,7 @@ def require_memory(recipe: Recipe, num_members: int) -> None:
     Raises:
         UsageError: If the parameters alone need more than the machine's memory.
     """
-    with torch.device("meta"):
-        num_parameters = Layout.of(recipe.model.build(recipe.spec)).num_parameters
+    num_parameters = recipe.layout().num_parameters
     needed = num_parameters * num_members * recipe.spec.dtype.itemsize * THETA_COPIES
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > available:

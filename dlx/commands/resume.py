@@ -49,7 +49,7 @@ def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
             _refuse_what_changes_nothing(path, before, loaded.experiment, populations)
         run.begin()
         for name in RESULTS:  # of a run that was done: they would stand beside weights that they are not about
-            (path / name).unlink(missing_ok=True)
+            run.remove(name)
         yield from train_populations(run, plan, populations, is_resumed=True)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from dlx.commands.plan import Plan
 from dlx.core.errors import CheckpointError
 from dlx.core.records import Cell
-from dlx.engine.layout import Layout
 from dlx.engine.population import Population
 from dlx.tracking.checkpoints import load_tensors, save_tensors
 from dlx.tracking.files import finite
@@ -113,7 +112,7 @@ def _without_end(line: dict[str, Any]) -> dict[str, Any]:
 
 def save_weights(run: RunDir, plan: Plan, populations: Sequence[Population]) -> None:
     """Save best (if it has any) and last weights of every member, named as in its model's ``state_dict``."""
-    layout = Layout.of(plan.recipe.model.build(plan.recipe.spec))
+    layout = plan.recipe.layout()
     for population in populations:
         last = population.last_theta.clone()
         population.keep(last, population.active)  # an interrupted member's are where it stands

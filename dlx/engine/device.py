@@ -49,7 +49,7 @@ def keep_memory() -> None:
     """Tell the C library to keep what is freed: every step needs the same memory again.
 
     By default glibc may give large blocks back to the system after each step, whose pages then fault one by one in the
-    next: up to a third of the time of a population of a few megabytes. Other C libraries are left as they are.
+    next: about a quarter of the time of a population of a few megabytes. Other C libraries are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if platform.libc_ver()[0] == "glibc" else None
     if mallopt is not None:

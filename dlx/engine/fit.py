@@ -19,7 +19,7 @@ import torch
 
 from dlx.core.records import EpochDone, Progress, Record
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.population import Member, Population, initial_theta
+from dlx.engine.population import Member, Population
 from dlx.engine.program import Program
 
 CHUNK_BYTES = (1 << 18, 1 << 22)
@@ -36,7 +36,8 @@ def chunk(members: Sequence[Member], workers: int) -> list[list[Member]]:
     Returns:
         Chunks of nearly equal size, each of two members at least unless there is only one.
     """
-    num_bytes = initial_theta(members[:1]).nbytes * len(members)
+    recipe = members[0].recipe
+    num_bytes = recipe.layout().num_parameters * recipe.spec.dtype.itemsize * len(members)
     smallest, largest = CHUNK_BYTES
     count = max(min(workers, num_bytes // smallest), -(-num_bytes // largest))
     count = max(1, min(count, len(members) // 2))

@@ -42,6 +42,11 @@ class Recipe:
         named = {"loss": self.loss, "prior": self.prior, "optimizer": self.optimizer, "schedule": self.schedule}
         return {name: definition for name, definition in named.items() if definition is not None}
 
+    def layout(self) -> Layout:
+        """Give the layout of the model's parameters, without allocating or drawing any."""
+        with torch.device("meta"):
+            return Layout.of(self.model.build(self.spec))
+
     def fingerprint(self) -> str:
         """Hash everything that members must share to be stacked, as 64 hexadecimal digits.
 
@@ -197,7 +202,7 @@ class Population:
             ValueError: If the saved state is not that of these members.
         """
         theta = tensors["theta"].to(device)
-        num_parameters = Layout.of(members[0].recipe.model.build(members[0].recipe.spec)).num_parameters
+        num_parameters = members[0].recipe.layout().num_parameters
         if rest["cells"] != [list(member.cell) for member in members] or theta.shape[1] != num_parameters:
             raise ValueError("the saved state belongs to other members")
         courses = [Course.restore(course) for course in rest["courses"]]

@@ -27,8 +27,9 @@ class F1(Metric):
 
     def update(self, batch: Scored) -> Sums:
         """Add up twice the weights of the right, and those of the true and of the predicted of each class, [C]."""
-        truth, guess = class_weights(batch.targets, batch), class_weights(batch.predictions.argmax(-1), batch)
-        right = (batch.predictions.argmax(-1) == batch.targets).unsqueeze(-1)
+        classes = batch.predictions.argmax(-1)
+        truth, guess = class_weights(batch.targets, batch), class_weights(classes, batch)
+        right = (classes == batch.targets).unsqueeze(-1)
         return {"right": 2 * (truth * right).sum(0), "either": truth.sum(0) + guess.sum(0)}
 
     def compute(self, sums: Sums) -> Tensor:

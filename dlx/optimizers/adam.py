@@ -1,15 +1,14 @@
 """Adam: adaptive moments."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
+from dlx.core.settings import Fraction
 from dlx.core.types import Hyper, State
-
-Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Adam(FirstOrder):
@@ -29,9 +28,9 @@ class Adam(FirstOrder):
     name: Literal["adam"] = "adam"
     lr: Tunable[PositiveFloat] = 0.001
     """Learning rate; the first step moves every parameter by it."""
-    rho1: Tunable[Decay] = 0.9
+    rho1: Tunable[Fraction] = 0.9
     """Share of the mean gradient kept from step to step."""
-    rho2: Tunable[Decay] = 0.999
+    rho2: Tunable[Fraction] = 0.999
     """Share of the mean squared gradient kept from step to step."""
     delta: Tunable[PositiveFloat] = 1e-8
     """Added to the root, so that a parameter without gradient stays where it is."""

@@ -6,8 +6,9 @@ from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
+from dlx.core.settings import Fraction
 from dlx.core.types import Hyper, State
-from dlx.optimizers.adam import Decay, step_by_moments, zero_moments
+from dlx.optimizers.adam import step_by_moments, zero_moments
 
 
 class AdamW(FirstOrder):
@@ -26,9 +27,9 @@ class AdamW(FirstOrder):
     name: Literal["adamw"] = "adamw"
     lr: Tunable[PositiveFloat] = 0.001
     """Learning rate; the first step moves every parameter by it."""
-    rho1: Tunable[Decay] = 0.9
+    rho1: Tunable[Fraction] = 0.9
     """Share of the mean gradient kept from step to step."""
-    rho2: Tunable[Decay] = 0.999
+    rho2: Tunable[Fraction] = 0.999
     """Share of the mean squared gradient kept from step to step."""
     delta: Tunable[PositiveFloat] = 1e-8
     """Added to the root, so that a parameter without gradient stays where it is."""

@@ -1,12 +1,13 @@
 """Stochastic gradient descent with momentum."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
+from dlx.core.settings import Fraction
 from dlx.core.types import Hyper, State
 
 
@@ -26,7 +27,7 @@ class Momentum(FirstOrder):
     name: Literal["momentum"] = "momentum"
     lr: Tunable[PositiveFloat] = 0.01
     """Learning rate."""
-    momentum: Tunable[Annotated[float, Field(ge=0, lt=1)]] = 0.9
+    momentum: Tunable[Fraction] = 0.9
     """Share of the velocity kept from step to step."""
 
     def init(self, theta: Tensor) -> State:

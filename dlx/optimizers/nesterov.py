@@ -1,12 +1,13 @@
 """Stochastic gradient descent with Nesterov momentum."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
+from dlx.core.settings import Fraction
 from dlx.core.types import Hyper, State
 
 
@@ -28,7 +29,7 @@ class Nesterov(FirstOrder):
     name: Literal["nesterov"] = "nesterov"
     lr: Tunable[PositiveFloat] = 0.01
     """Learning rate."""
-    momentum: Tunable[Annotated[float, Field(ge=0, lt=1)]] = 0.9
+    momentum: Tunable[Fraction] = 0.9
     """Share of the velocity kept from step to step."""
 
     def init(self, theta: Tensor) -> State:
@@ -37,9 +38,14 @@ class Nesterov(FirstOrder):
 
     def point(self, theta: Tensor, state: State, h: Hyper) -> Tensor:
         """Look ahead along the velocity, [M, P]."""
-        return torch.addcmul(theta, state["v"], h.momentum)
+        return look_ahead(theta, state, h)
 
     def update(self, theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:
         """Apply one step to theta and v in place, [M, P]; the gradient is that at ``point``."""
         state["v"].mul_(h.momentum).addcmul_(gradient, h.lr, value=-1)
         theta.add_(state["v"])
+
+
+def look_ahead(theta: Tensor, state: State, h: Hyper) -> Tensor:
+    """Give where the velocity is about to lead, theta + momentum v, [M, P]."""
+    return torch.addcmul(theta, state["v"], h.momentum)

@@ -1,12 +1,13 @@
 """RMSProp: adaptive rates from a moving average of squared gradients."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
+from dlx.core.settings import Fraction
 from dlx.core.types import Hyper, State
 
 
@@ -26,7 +27,7 @@ class RMSProp(FirstOrder):
     name: Literal["rmsprop"] = "rmsprop"
     lr: Tunable[PositiveFloat] = 0.001
     """Learning rate."""
-    rho: Tunable[Annotated[float, Field(ge=0, lt=1)]] = 0.9
+    rho: Tunable[Fraction] = 0.9
     """Share of the mean squared gradient kept from step to step."""
     delta: Tunable[PositiveFloat] = 1e-6
     """Added to the mean squared gradient, inside the root."""
@@ -37,7 +38,12 @@ class RMSProp(FirstOrder):
 
     def update(self, theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:
         """Apply one step to theta and r in place, [M, P]."""
-        share = gradient * h.complement.rho
-        r = state["r"].mul_(h.rho).addcmul_(share, gradient)
-        root = torch.add(r, h.delta, out=share).sqrt_()
+        root = root_of_mean_square(gradient, state, h)
         theta.addcdiv_(gradient.mul_(h.lr), root, value=-1)
+
+
+def root_of_mean_square(gradient: Tensor, state: State, h: Hyper) -> Tensor:
+    """Take a gradient into r, in place, and give sqrt(delta + r), [M, P]."""
+    share = gradient * h.complement.rho
+    r = state["r"].mul_(h.rho).addcmul_(share, gradient)
+    return torch.add(r, h.delta, out=share).sqrt_()

@@ -1,13 +1,16 @@
 """RMSProp with Nesterov momentum."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
+from dlx.core.settings import Fraction
 from dlx.core.types import Hyper, State
+from dlx.optimizers.nesterov import look_ahead
+from dlx.optimizers.rmsprop import root_of_mean_square
 
 
 class RMSPropNesterov(FirstOrder):
@@ -29,9 +32,9 @@ class RMSPropNesterov(FirstOrder):
     name: Literal["rmsprop_nesterov"] = "rmsprop_nesterov"
     lr: Tunable[PositiveFloat] = 0.001
     """Learning rate."""
-    rho: Tunable[Annotated[float, Field(ge=0, lt=1)]] = 0.9
+    rho: Tunable[Fraction] = 0.9
     """Share of the mean squared gradient kept from step to step."""
-    momentum: Tunable[Annotated[float, Field(ge=0, lt=1)]] = 0.9
+    momentum: Tunable[Fraction] = 0.9
     """Share of the velocity kept from step to step."""
     delta: Tunable[PositiveFloat] = 1e-6
     """Added to the mean squared gradient, inside the root."""
@@ -42,12 +45,10 @@ class RMSPropNesterov(FirstOrder):
 
     def point(self, theta: Tensor, state: State, h: Hyper) -> Tensor:
         """Look ahead along the velocity, [M, P]."""
-        return torch.addcmul(theta, state["v"], h.momentum)
+        return look_ahead(theta, state, h)
 
     def update(self, theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:
         """Apply one step to theta, r and v in place, [M, P]; the gradient is that at ``point``."""
-        share = gradient * h.complement.rho
-        r = state["r"].mul_(h.rho).addcmul_(share, gradient)
-        root = torch.add(r, h.delta, out=share).sqrt_()
+        root = root_of_mean_square(gradient, state, h)
         v = state["v"].mul_(h.momentum).addcdiv_(gradient.mul_(h.lr), root, value=-1)
         theta.add_(v)

@@ -128,6 +128,15 @@ class RunDir:
         """Write a JSON file of the run, atomically."""
         write_json(self.path / name, value)
 
+    def remove(self, name: str) -> None:
+        """Remove a file of the run if it is there.
+
+        Raises:
+            RunError: If the operating system refuses.
+        """
+        with naming_failures("remove", self.path / name):
+            (self.path / name).unlink(missing_ok=True)
+
 
 def _read_facts(path: Path) -> dict[str, Any]:
     facts = read_json(path / "run.json")

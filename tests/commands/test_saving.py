@@ -17,11 +17,13 @@ from safetensors.torch import load_file
 from sklearn.datasets import load_iris
 from torch.nn import Linear, ReLU, Sequential
 
+import dlx.commands.train as train_module
 from dlx.commands.resume import resume
 from dlx.commands.train import train
 from dlx.core.errors import RunError
 from dlx.data.splits import split_examples
 from dlx.datasets.iris import Iris
+from dlx.tracking.ledger import Ledger
 
 IRIS = """\
 data: {name: iris, scale: standard}
@@ -33,6 +35,17 @@ training: {epochs: 15, batch_size: 16}
 device: cpu
 """
 pytestmark = pytest.mark.usefixtures("no_pictures")
+
+
+def test_the_log_is_on_the_disk_before_the_state_that_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    save, sync = train_module.save_state, Ledger.sync
+    monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(train_module, "save_state", lambda *args: (order.append("save"), save(*args)))
+    monkeypatch.setattr(Ledger, "sync", lambda ledger: (order.append("sync"), sync(ledger)))
+    small_run(tmp_path)
+    assert order == ["sync", "save"] * (len(order) // 2)
+    assert len(order) > 2
 
 
 @pytest.mark.parametrize("kind", ["best", "last"])
