@@ -22,6 +22,7 @@ def test_every_definition(key: str, name: str, tmp_path: Path) -> None:
     assert inspect.getdoc(cls) in text
     for setting in set(cls.model_fields) - {"name"}:
         assert f"\n  {setting}" in text
+    assert "\n  name: " not in text.partition("Example:")[0], "the name is no setting"
     assert any(line.split()[:1] == [name] for line in list_definitions(key).splitlines())
     # The example, pasted into a config, loads and says what the definition is by itself.
     example = text.partition("Example:\n")[2]

@@ -196,6 +196,7 @@ def test_faults_of_the_split_do_not_hide_what_the_data_are(tmp_path: Path, data:
     [
         ("data: {name: iris, split: {folds: 200}}\ntraining: {batch_size: 130}\nloss: cross_entropy\n", 1),
         ("data: iris\nmetrics: [r2, r2]\nloss: cross_entropy\n", 2),
+        ("data: iris\nloss: mse\n", 1),  # the metric that nobody asked for follows from the loss
     ],
 )
 def test_faults_that_only_follow_from_others_are_left_out(tmp_path: Path, text: str, count: int) -> None:
