@@ -12,7 +12,7 @@ import numpy as np
 from dlx.config.diagnostics import Fault
 from dlx.config.keys import members
 from dlx.core.definition import Dataset, Loss, Metric
-from dlx.core.settings import Split, Training
+from dlx.core.settings import EarlyStopping, Split
 from dlx.core.types import Examples
 from dlx.data.splits import Sizes, is_stratified, part_sizes
 
@@ -24,13 +24,14 @@ def contradictions(sections: Mapping[str, Any]) -> list[Fault]:
     """Find what does not fit together.
 
     Args:
-        sections: What is known: valid sections of a config by name (all of them: ``dict(experiment)``), and
-            ``examples`` once they are loaded. A rule that needs something else is left out.
+        sections: What is known: valid sections of a config by name (all of them: ``dict(experiment)``), those keys of
+            ``training`` that are valid where others are not, and ``examples`` once they are loaded. A rule that needs
+            something else is left out.
 
     Returns:
         The faults, in any order.
     """
-    known = {**sections, "sections": sections}
+    known = {**dict(sections.get("training", {})), **sections, "sections": sections}
     faults: list[Fault] = []
     for rule in RULES:
         needed = signature(rule).parameters.keys()
@@ -77,11 +78,13 @@ def _split(data: Dataset) -> Iterator[Fault]:
         yield Fault((*SPLIT, "test"), "`test` together with `folds`: the held-out fold is the test part", hint)
 
 
-def _early_stopping(data: Dataset, training: Training) -> Iterator[Fault]:
-    if data.split.valid == 0 and training.early_stopping is not None:
+def _early_stopping(
+    data: Dataset, early_stopping: EarlyStopping | None, sections: Mapping[str, Any]
+) -> Iterator[Fault]:
+    if data.split.valid == 0 and early_stopping is not None:
         message = "early stopping needs a validation part, but data.split.valid is 0"
         hint = "set training.early_stopping=null or data.split.valid>0"
-        is_given = "early_stopping" in training.model_fields_set
+        is_given = "training" in sections and "early_stopping" in sections["training"].model_fields_set
         yield Fault(("training", "early_stopping") if is_given else (*SPLIT, "valid"), message, hint)
 
 
@@ -130,12 +133,12 @@ def _parts(data: Dataset, examples: Examples) -> Iterator[Fault]:
         yield from _parts_below_classes(split, len(examples), len(np.unique(examples.targets)))
 
 
-def _batch(data: Dataset, training: Training, examples: Examples) -> Iterator[Fault]:
+def _batch(data: Dataset, batch_size: int, examples: Examples) -> Iterator[Fault]:
     if any(_split(data)) or (data.split.folds or 0) > len(examples):
         return
-    size, largest = training.batch_size, part_sizes(data.split, len(examples)).train
-    if size > largest > 0:
-        message = f"a batch of {size} is larger than the training part, which has {largest} examples"
+    largest = part_sizes(data.split, len(examples)).train
+    if batch_size > largest > 0:
+        message = f"a batch of {batch_size} is larger than the training part, which has {largest} examples"
         yield Fault(("training", "batch_size"), message, f"set training.batch_size={largest} or less")
 
 

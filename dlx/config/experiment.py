@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, PositiveInt
 
 from dlx.config.source import FLOAT, LEADING_ZERO, NOT_FINITE
 from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
@@ -36,8 +36,6 @@ class Experiment(Settings):
 
     Whether its keys fit each other and the data, ``config/check.py`` says.
     """
-
-    model_config = ConfigDict(validate_default=True)  # so that `_note` sees defaults, too
 
     name: Name | None = None
     """Name of the experiment in the names of its runs: at most 64 letters, digits, `.`, `_`, `-`, not beginning with
@@ -79,14 +77,6 @@ class Experiment(Settings):
     def seed_list(self) -> Sequence[int]:
         """The seeds, one by one."""
         return range(self.seeds) if isinstance(self.seeds, int) else self.seeds
-
-    @field_validator("*")
-    @classmethod
-    def _note(cls, value: Any, info: ValidationInfo) -> Any:
-        """Leave what could be read in the context, also where another key has a fault: it can still be checked."""
-        if info.context is not None:
-            info.context[info.field_name] = value
-        return value
 
 
 def resolved_yaml(experiment: Experiment) -> str:

@@ -23,7 +23,7 @@ from dlx.core.errors import ConfigError, DataError
 from dlx.core.types import Examples
 
 Sections = dict[str, Any]
-"""What could be read of a config: the value of each top-level key that has no fault."""
+"""What could be read of a config: the value of each key that has no fault, of the top level and of ``training``."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _read(source: Source) -> tuple[Experiment | None, Sections, list[Fault]]:
         # What cannot be read has no value, so what the schema says about it would be misleading.
         unread = {fault.path for fault in faults if fault.path}
         faults += [fault for fault in explain(error, source, Experiment) if not _begins_with(fault.path, unread)]
-    unjudged = {str(fault.path[0]) for fault in faults if fault.path}
+    unjudged = {str(key) for fault in faults for key in fault.path}
     if isinstance(source.tree, dict) and "metrics" not in source.tree:
         unjudged.add("metrics")  # they follow from the loss; where that does not fit they are not to blame
     return experiment, {name: value for name, value in sections.items() if name not in unjudged}, faults

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 Scale = Literal["standard", "minmax", "none"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -14,8 +24,21 @@ class Settings(BaseModel):
     """Base of a section: unknown keys and wrong types are errors, and values do not change."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        validate_default=True,  # so that `_note` sees defaults, too
     )
+
+    @field_validator("*")
+    @classmethod
+    def _note(cls, value: Any, info: ValidationInfo) -> Any:
+        """Leave what could be read in the context, also where another key has a fault: it can still be checked."""
+        if info.context is not None:
+            info.context[info.field_name] = value
+        return value
 
 
 class Split(Settings):

@@ -178,6 +178,18 @@ def test_faults_of_every_kind_at_once(tmp_path: Path) -> None:
         assert part in str(caught.value)
 
 
+def test_a_fault_of_training_does_not_hide_its_other_keys(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    text = "data: {name: iris, split: {valid: 0}}\nmodel: linear\nloss: cross_entropy\n"
+    for training, count in (("{epochs: 0}", 2), ("{epochs: 0, batch_size: 999}", 3), ("{epochs: 0, batch_size: x}", 3)):
+        path.write_text(f"{text}training: {training}\n")
+        with pytest.raises(ConfigError) as caught:
+            load_experiment_and_data(path)
+        assert "early stopping needs a validation part" in str(caught.value)
+        assert ("a batch of 999 is larger" in str(caught.value)) == ("999" in training)
+        assert str(caught.value).endswith(f"{count} faults in {path}")
+
+
 @pytest.mark.parametrize(
     "data",
     ["{name: iris, scale: none, split: {valid: 2}}", "{name: iris, scale: max}", "{name: iris, scal: standard}"],
