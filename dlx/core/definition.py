@@ -169,10 +169,37 @@ class Prior(Definition):
 
 
 class Objective(Protocol):
-    """M functions R^P -> R, evaluated at the rows of theta."""
+    """M functions R^P -> R, evaluated at the rows of theta. Rows do not mix.
+
+    Within a step every evaluation is of the same functions: the same batch, the same noise.
+
+    Attributes:
+        keys: int32 [M]: the key of each row's own noise at this step (``core/noise.py``), for rules that draw.
+    """
+
+    keys: Tensor
+
+    def value(self, theta: Tensor) -> Tensor:
+        """Give the values, [M]."""
 
     def value_and_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Give the values [M] and the gradients [M, P]."""
+
+    def hessian(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give the values [M], the gradients [M, P] and the Hessians [M, P, P]."""
+
+    def gauss_newton(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give the values [M], the gradients [M, P] and the Gauss-Newton matrices [M, P, P].
+
+        That is the Hessian if the outputs were linear in theta: sum_i w_i J_i^T H_i J_i plus the Hessian of the penalty,
+        with J_i the Jacobian of example i's outputs and H_i the Hessian of its loss by its outputs.
+        """
+
+    def residuals(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Give A [M, R, P] and b [M, R], in float64, with value = |A theta - b|**2.
+
+        Only where the model is linear in theta, the loss is mse and the prior is Gaussian or none.
+        """
 
 
 class Optimizer(Definition):
