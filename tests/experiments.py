@@ -89,7 +89,7 @@ def train(
         for each in getattr(record, "members", ()):
             epochs[each.cell].append(each)
     return {
-        member.cell: (population.last_theta[row], population.best_theta[row], epochs[member.cell])
+        member.cell: (population.last_weights[row], population.best_weights[row], epochs[member.cell])
         for population in populations
         for row, member in enumerate(population.members)
     }

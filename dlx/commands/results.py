@@ -56,8 +56,8 @@ def train_result(experiment: Experiment, populations: Sequence[Population], data
     best: dict[Cell, dict[str, Scores]] = {}
     last: dict[Cell, dict[str, Scores]] = {}
     for population in populations:
-        best |= score_members(population.members, population.best_theta, data, PARTS)
-        last |= score_members(population.members, population.last_theta, data, PARTS)
+        best |= score_members(population.members, population.best_weights, data, PARTS)
+        last |= score_members(population.members, population.last_weights, data, PARTS)
     courses = {
         member.cell: course
         for population in populations

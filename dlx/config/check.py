@@ -133,13 +133,13 @@ def _parts(data: Dataset, examples: Examples) -> Iterator[Fault]:
         yield from _parts_below_classes(split, len(examples), len(np.unique(examples.targets)))
 
 
-def _batch(data: Dataset, batch_size: int, examples: Examples) -> Iterator[Fault]:
-    if any(_split(data)) or (data.split.folds or 0) > len(examples):
+def _batch(data: Dataset, batch_size: int | str, examples: Examples) -> Iterator[Fault]:
+    if batch_size == "full" or any(_split(data)) or (data.split.folds or 0) > len(examples):
         return
     largest = part_sizes(data.split, len(examples)).train
-    if batch_size > largest > 0:
+    if int(batch_size) > largest > 0:
         message = f"a batch of {batch_size} is larger than the training part, which has {largest} examples"
-        yield Fault(("training", "batch_size"), message, f"set training.batch_size={largest} or less")
+        yield Fault(("training", "batch_size"), message, f"set training.batch_size={largest} or less, or full")
 
 
 RULES: tuple[Callable[..., Iterator[Fault]], ...] = (

@@ -8,24 +8,18 @@ Every other field is structure: members of equal structure train together, other
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
-from dlx.core.settings import Scale, Split
+from dlx.core.settings import Scale, Split, Tunable, tunable_names
 from dlx.core.types import Examples, Hyper, Scored, Spec, State, Sums, Task
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-
-class TunableMarker:
-    """Marks a field whose value may differ between the members of one population."""
-
-
-T = TypeVar("T")
-Tunable = Annotated[T, TunableMarker()]
+__all__ = ["Tunable"]  # named here for those who write definitions
 
 
 class Definition(BaseModel, ABC):
@@ -49,11 +43,7 @@ class Definition(BaseModel, ABC):
     @classmethod
     def tunable_names(cls) -> tuple[str, ...]:
         """Name the fields that may differ between members, in the order of their declaration."""
-        marked = (
-            (name, any(isinstance(mark, TunableMarker) for mark in field.metadata))
-            for name, field in cls.model_fields.items()
-        )
-        return tuple(name for name, tunable in marked if tunable)
+        return tunable_names(cls)
 
     def tunables(self) -> dict[str, float]:
         """Give the value of every tunable field."""
@@ -96,7 +86,15 @@ class Model(Definition):
     def build(self, spec: Spec) -> torch.nn.Module:
         """Build an ordinary module for one member, [B, *input_shape] -> [B, num_outputs].
 
-        Initial weights are drawn from torch's global generator, which the engine seeds for each member.
+        Initial weights are drawn from torch's global generator, which the engine seeds for each member. The module is
+        in training mode at the steps and in evaluation mode where it is scored. What it keeps beside its parameters is
+        in buffers:
+
+        - persistent ones are statistics that training moves (running means): each member has its own, and a forward
+          pass in training mode *assigns* the new value;
+        - others are constants that may differ between members (a rate of dropout);
+        - the engine fills those named ``key`` (int32, 32 random bits for this module at this step, for
+          ``core/noise.py``) and ``example_weights`` ([B], the weights of the batch's examples, 0 for padding).
         """
 
 
@@ -172,12 +170,11 @@ class Objective(Protocol):
     """M functions R^P -> R, evaluated at the rows of theta. Rows do not mix.
 
     Within a step every evaluation is of the same functions: the same batch, the same noise.
-
-    Attributes:
-        keys: int32 [M]: the key of each row's own noise at this step (``core/noise.py``), for rules that draw.
     """
 
-    keys: Tensor
+    @property
+    def keys(self) -> Tensor:
+        """The key of each row's own noise at this step, int32 [M] (``core/noise.py``), for rules that draw."""
 
     def value(self, theta: Tensor) -> Tensor:
         """Give the values, [M]."""
@@ -191,8 +188,8 @@ class Objective(Protocol):
     def gauss_newton(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the values [M], the gradients [M, P] and the Gauss-Newton matrices [M, P, P].
 
-        That is the Hessian if the outputs were linear in theta: sum_i w_i J_i^T H_i J_i plus the Hessian of the penalty,
-        with J_i the Jacobian of example i's outputs and H_i the Hessian of its loss by its outputs.
+        That is the Hessian if the outputs were linear in theta: sum_i w_i J_i^T H_i J_i plus the Hessian of the
+        penalty, with J_i the Jacobian of example i's outputs and H_i the Hessian of its loss by its outputs.
         """
 
     def residuals(self, theta: Tensor) -> tuple[Tensor, Tensor]:

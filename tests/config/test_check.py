@@ -112,7 +112,7 @@ def test_batch_larger_than_the_training_part(refused: Callable[..., str]) -> Non
     assert refused(values(50), "training: {batch_size: 31}\n") == (
         "x.yaml:4:24: a batch of 31 is larger than the training part, which has 30 examples\n"
         "    4 | training: {batch_size: 31}\n      |                        ^^\n"
-        "      = set training.batch_size=30 or less"
+        "      = set training.batch_size=30 or less, or full"
     )
     assert refused(values(50), "training: {epochs: 3}\n").startswith("x.yaml:4:1: a batch of 64 is larger")
     assert refused(values(50)).startswith("x.yaml:1:1: a batch of 64 is larger")

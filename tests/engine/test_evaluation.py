@@ -13,7 +13,7 @@ from dlx.core.records import Cell
 from dlx.engine import evaluation
 from dlx.engine.evaluation import score_members
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.population import initial_theta
+from dlx.engine.population import initial_weights
 
 PARTS = ("train", "valid", "test")
 
@@ -23,7 +23,7 @@ PARTS = ("train", "valid", "test")
 def test_regression_scores(num_members: int, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "CHUNK_EXAMPLES", chunk)
     members, examples = make_members([Cell(seed) for seed in range(num_members)], loss="mse", dtype="float64")
-    theta = initial_theta(members)
+    theta = initial_weights(members)
     data = DeviceExamples.load(examples, torch.device("cpu"), torch.float64)
     for member in members:
         torch.manual_seed(0)
@@ -51,7 +51,7 @@ def test_regression_scores(num_members: int, chunk: int, monkeypatch: pytest.Mon
 
 def test_classification_scores() -> None:
     members, examples = make_members([Cell(0), Cell(1)], dtype="float64")
-    theta = initial_theta(members)
+    theta = initial_weights(members)
     data = DeviceExamples.load(examples, torch.device("cpu"), torch.float64)
     member = members[1]
     module = member.recipe.model.build(member.recipe.spec)

@@ -12,8 +12,8 @@ from dlx.core.records import Cell
 from dlx.core.types import Hyper
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.layout import Layout
-from dlx.engine.objective import EmpiricalRisk
-from dlx.engine.population import initial_theta
+from dlx.engine.objective import Batch, EmpiricalRisk
+from dlx.engine.population import initial_weights
 from dlx.engine.rows import Rows
 
 LOSSES = {"cross_entropy": torch.nn.CrossEntropyLoss, "mse": torch.nn.MSELoss}
@@ -21,15 +21,16 @@ LOSSES = {"cross_entropy": torch.nn.CrossEntropyLoss, "mse": torch.nn.MSELoss}
 
 def build(**experiment: Any) -> tuple[EmpiricalRisk, Rows, torch.Tensor]:
     members, examples = make_members([Cell(seed) for seed in range(3)], dtype="float64", **experiment)
-    theta = initial_theta(members)
+    theta = initial_weights(members)
     rows = Rows(members, theta, DeviceExamples.load(examples, torch.device("cpu"), torch.float64))
     return EmpiricalRisk(rows), rows, theta
 
 
-def batch_of(rows: Rows, size: int = 10) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def batch_of(rows: Rows, size: int = 10, num_streams: int = 3) -> Batch:
     indices = torch.stack([torch.from_numpy(member.parts.train[:size]) for member in rows.members])
     inputs, targets, _ = rows.feed.gather(indices)
-    return inputs, targets, torch.full(indices.shape, 1 / size, dtype=torch.float64)
+    keys = torch.arange(len(indices) * num_streams, dtype=torch.int32).view(-1, num_streams)
+    return Batch(inputs, targets, torch.full(indices.shape, 1 / size, dtype=torch.float64), keys)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -37,15 +38,15 @@ def batch_of(rows: Rows, size: int = 10) -> tuple[torch.Tensor, torch.Tensor, to
 def test_value_and_gradient_equal_an_ordinary_module(loss: str, prior: str | None) -> None:
     fields = {"gaussian": {"precision": 3.0}, "laplace": {"rate": 0.7}}.get(prior or "", {})
     objective, rows, theta = build(loss=loss, prior={"name": prior, **fields} if prior else None)
-    objective.batch = batch_of(rows)
+    batch = batch_of(rows)
+    objective.begin(batch)
     for _ in range(3):  # eager, recorded, replayed
         value, gradient = objective.value_and_gradient(theta)
     for row, member in enumerate(rows.members):
         module = member.recipe.model.build(member.recipe.spec)
         named = {name: tensor[row] for name, tensor in Layout.of(module).unflatten(theta).items()}
         module.load_state_dict(named)
-        inputs, targets, _ = objective.batch
-        expected = LOSSES[loss]()(module(inputs[row]), targets[row])
+        expected = LOSSES[loss]()(module(batch.inputs[row]), batch.targets[row])
         for parameter in module.parameters():
             if prior and parameter.dim() == 2:
                 penalty = 1.5 * parameter.square() if prior == "gaussian" else 0.7 * parameter.abs()
@@ -58,19 +59,20 @@ def test_value_and_gradient_equal_an_ordinary_module(loss: str, prior: str | Non
 
 def test_an_example_of_weight_zero_is_no_example() -> None:
     objective, rows, theta = build()
-    inputs, targets, weights = batch_of(rows, 10)
-    keep = torch.full_like(weights, 1 / 7)
+    batch = batch_of(rows, 10)
+    keep = torch.full_like(batch.weights, 1 / 7)
     keep[:, 7:] = 0
-    objective.batch = inputs, targets, keep
+    objective.begin(batch._replace(weights=keep))
     padded = objective.value_and_gradient(theta)
-    objective.batch = inputs[:, :7].contiguous(), targets[:, :7].contiguous(), keep[:, :7].contiguous()
+    short = [each[:, :7].contiguous() for each in (batch.inputs, batch.targets, keep)]
+    objective.begin(Batch(*short, batch.keys))
     for some, other in zip(padded, objective.value_and_gradient(theta), strict=True):
         torch.testing.assert_close(some, other, rtol=1e-12, atol=1e-15)
 
 
 def test_rows_do_not_mix() -> None:
     objective, rows, theta = build()
-    objective.batch = batch_of(rows)
+    objective.begin(batch_of(rows))
     _, before = objective.value_and_gradient(theta)
     theta[1] = float("nan")
     _, after = objective.value_and_gradient(theta)
@@ -81,7 +83,7 @@ def test_rows_do_not_mix() -> None:
 def test_hyper_holds_complements_formed_in_float64() -> None:
     members, examples = make_members([Cell(0)], optimizer="adam")
     rows = Rows(
-        members * 2, initial_theta(members * 2), DeviceExamples.load(examples, torch.device("cpu"), torch.float32)
+        members * 2, initial_weights(members * 2), DeviceExamples.load(examples, torch.device("cpu"), torch.float32)
     )
     h = rows.tunables("optimizer")
     assert isinstance(h, Hyper)
