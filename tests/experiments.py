@@ -41,6 +41,7 @@ def make_members(
     rates: Iterable[float] | None = None,
     activation: str = "relu",
     hidden: tuple[int, ...] = (7,),
+    layers: dict[str, Any] | None = None,
     prior: dict[str, Any] | None = None,
     schedule: dict[str, Any] | None = None,
     split: dict[str, Any] | None = None,
@@ -53,14 +54,14 @@ def make_members(
     cells = list(cells)
     chosen = registered(Loss)[loss]()
     examples = make_examples(chosen.task, num_features=num_features, num_targets=num_targets)
-    layers = {"hidden": hidden, "activation": registered(Activation)[activation]()} if model == "mlp" else {}
+    own = {"hidden": hidden, "activation": registered(Activation)[activation]()} if model == "mlp" else {}
     dataset: Dataset = TwoMoons(split=Split(**(split or {})))
     metrics = [cls() for cls in registered(Metric).values() if chosen.task in cls.tasks]
     settings = {"epochs": 3, "batch_size": 10, "early_stopping": None, **(training or {})}
     members = []
     for cell, rate in zip(cells, rates or [None] * len(cells), strict=True):
         recipe = Recipe(
-            model=registered(Model)[model](**layers),
+            model=registered(Model)[model](**own, **(layers or {})),
             loss=chosen,
             prior=registered(Prior)[prior["name"]](**prior) if prior else None,
             optimizer=registered(Optimizer)[optimizer](**({} if rate is None else {"lr": rate})),

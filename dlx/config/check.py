@@ -11,7 +11,7 @@ import numpy as np
 
 from dlx.config.diagnostics import Fault
 from dlx.config.keys import members
-from dlx.core.definition import Dataset, Loss, Metric
+from dlx.core.definition import Dataset, Loss, Metric, Schedule
 from dlx.core.settings import EarlyStopping, Split
 from dlx.core.types import Examples
 from dlx.data.splits import Sizes, is_stratified, part_sizes
@@ -88,6 +88,12 @@ def _early_stopping(
         yield Fault(("training", "early_stopping") if is_given else (*SPLIT, "valid"), message, hint)
 
 
+def _schedule(data: Dataset, schedule: Schedule) -> Iterator[Fault]:
+    if data.split.valid == 0 and schedule.reads_history:
+        message = f"`{schedule.name}` watches the validation loss, but data.split.valid is 0"
+        yield Fault(("schedule",), message, "set data.split.valid>0, or another schedule")
+
+
 def _metrics(metrics: Sequence[Metric], sections: Mapping[str, Any]) -> Iterator[Fault]:
     """The data say what a metric must fit; where they are not known, the loss does."""
     names = [metric.name for metric in metrics]
@@ -147,6 +153,7 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _precision,
     _split,
     _early_stopping,
+    _schedule,
     _metrics,
     _loss,
     _classes,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from dlx.core.settings import Scale, Split, Tunable, tunable_names
-from dlx.core.types import Examples, Hyper, Scored, Spec, State, Sums, Task
+from dlx.core.types import Examples, Hyper, Scored, Spec, State, Sums, Task, Watch
 
 if TYPE_CHECKING:
     import torch
@@ -233,10 +233,17 @@ class FirstOrder(Optimizer):
 
 
 class Schedule(Definition):
-    """The learning rate as a function of the step: a warm-up, if there is one, then the schedule's own shape."""
+    """The learning rate as a function of the step: a warm-up, if there is one, then the schedule's own shape.
+
+    A schedule may also look at the validation losses: what ``watch`` makes of them is one more factor.
+
+    Attributes:
+        reads_history: Whether it does.
+    """
 
     package: ClassVar[str] = "dlx.schedules"
     family: ClassVar[str] = "schedule"
+    reads_history: ClassVar[bool] = False
 
     warmup: NonNegativeInt = 0
     """Steps over which the learning rate rises evenly from lr / warmup to lr before the schedule begins."""
@@ -260,6 +267,10 @@ class Schedule(Definition):
     @abstractmethod
     def shape(self, steps: Tensor, h: Hyper) -> Tensor | None:
         """Give the factor without warm-up, 1 at step 0, or None for 1 at every step; as ``factor``."""
+
+    def watch(self, before: Watch, loss: float) -> Watch:
+        """Take in the validation loss of one member's epoch, a finite number."""
+        return before
 
 
 class Metric(Definition):

@@ -106,7 +106,12 @@ class Program:
         Args:
             done: Steps that each row has taken before, [S, rows].
         """
-        factor = self.population.recipe.schedule.factor(done.unsqueeze(-1).double(), self._schedule_h)
+        population, schedule = self.population, self.population.recipe.schedule
+        factor = schedule.factor(done.unsqueeze(-1).double(), self._schedule_h)
+        if schedule.reads_history:
+            watched = [[population.courses[member].watch.factor] for member in population.rows]
+            watched_factor = torch.tensor(watched, dtype=torch.float64, device=done.device)
+            factor = watched_factor.expand(len(done), -1, -1) if factor is None else factor * watched_factor
         return None if factor is None or self._lr is None else (self._lr * factor).to(self._rows.theta)
 
     def _step(self, active: np.ndarray[Any, np.dtype[np.bool_]]) -> Tensor:
@@ -167,6 +172,8 @@ class Program:
         if course.divergence is None:
             valid_loss = scores["valid"]["loss"] if "valid" in scores else None
             is_best = course.observe(course.last_epoch, valid_loss, population.recipe.training)
+            if valid_loss is not None:
+                course.watch = population.members[member].recipe.schedule.watch(course.watch, valid_loss)
         return MemberEpoch(
             cell=population.members[member].cell,
             step=course.num_steps,

@@ -80,12 +80,45 @@ def test_prior(name: str, partner: dict[str, Any]) -> None:
     assert_invariant(prior={"name": name}, **partner)
 
 
+REGULARIZED: dict[str, dict[str, Any]] = {
+    "dropout": {"layers": {"dropout": 0.3}},
+    "batch norm": {"layers": {"batch_norm": True}},
+    "input noise": {"training": {"batch_size": 10, "input_noise": 0.3}},
+    "weight noise": {"training": {"batch_size": 10, "weight_noise": 0.1}},
+    "clipping": {"training": {"batch_size": 10, "clip_value": 0.1, "clip_norm": 0.2}},
+    "all": {
+        "layers": {"dropout": 0.5, "batch_norm": True, "init": "he"},
+        "training": {"batch_size": 37, "input_noise": 0.1, "weight_noise": 0.01, "clip_norm": 1.0},
+    },
+}
+
+
+@pytest.mark.parametrize("partner", PARTNERS, ids=["classes", "values"])
+@pytest.mark.parametrize("what", REGULARIZED)
+def test_regularization(what: str, partner: dict[str, Any]) -> None:
+    assert_invariant(**{**partner, **REGULARIZED[what]})
+
+
+def test_rates_of_dropout_and_noise_may_differ() -> None:
+    members: list[Any] = []
+    for seed in range(4):
+        training = {"input_noise": 0.1 * (seed + 1), "weight_noise": 0.01 * (seed + 1), "clip_norm": 1.0 / (seed + 1)}
+        rate = 0.1 * (seed + 1)
+        one, examples = make_members([Cell(seed)], hidden=(17,), layers={"dropout": rate}, training=training)
+        members += one
+    alone: dict[Cell, Any] = {}
+    for member in members:
+        alone |= train([member], examples)
+    assert differing(train(members, examples), alone) == []
+    assert differing(train(members[::-1], examples), alone) == []
+
+
 def test_ragged_folds() -> None:
     cells = [Cell(0, 0, fold) for fold in range(4)]
     members: list[Any] = []
     for cell in cells:
-        split = {"folds": 4, "fold": cell.fold, "valid": 0.13}
-        one, examples = make_members([cell], split=split, training={"batch_size": 29}, rates=[0.01])
+        split, layers = {"folds": 4, "fold": cell.fold, "valid": 0.13}, {"batch_norm": True, "dropout": 0.2}
+        one, examples = make_members([cell], split=split, training={"batch_size": 29}, rates=[0.01], layers=layers)
         members += one
     assert {-(-len(member.parts.train) // 29) for member in members} == {2, 3}, "some must rest while others step"
     alone: dict[Cell, Any] = {}
