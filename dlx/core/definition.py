@@ -191,8 +191,8 @@ class Objective(Protocol):
     def gauss_newton(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the values [M], the gradients [M, P] and the Gauss-Newton matrices [M, P, P].
 
-        That is the Hessian if the outputs were linear in theta: sum_i w_i J_i^T H_i J_i plus the Hessian of the penalty,
-        with J_i the Jacobian of example i's outputs and H_i the Hessian of its loss by its outputs.
+        That is the Hessian if the outputs were linear in theta: sum_i w_i J_i^T H_i J_i plus the Hessian of the
+        penalty, with J_i the Jacobian of example i's outputs and H_i the Hessian of its loss by its outputs.
         """
 
     def residuals(self, theta: Tensor) -> tuple[Tensor, Tensor]:

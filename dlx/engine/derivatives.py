@@ -1,0 +1,160 @@
+"""Second derivatives of M functions at once: Hessians, Gauss-Newton matrices and linear residual systems.
+
+Each function takes differentiable callables of theta, [M, P], whose rows do not mix, so that one backward pass gives
+the same entry of every row. A matrix is taken column by column, some columns in one batched pass.
+
+Source:
+    Pearlmutter (1994), "Fast exact multiplication by the Hessian"; Schraudolph (2002), "Fast curvature matrix-vector
+    products for second-order gradient descent"; lecture 5.6 and 5.8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+COLUMNS = 32
+"""Columns of a matrix taken in one backward pass. A constant, so that shapes do not depend on company."""
+
+
+@dataclass(frozen=True)
+class Composite:
+    """M objectives of the form  risk(outputs(theta)) + penalty(theta).
+
+    Attributes:
+        outputs: theta [M, P] -> what the model gives for the batch, [M, B, C].
+        slope: outputs -> the derivative of the risk by them, [M, B, C]; examples do not mix.
+        penalty: theta -> [M]; separable in the parameters.
+    """
+
+    outputs: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor], Tensor]
+    penalty: Callable[[Tensor], Tensor]
+
+
+@torch.enable_grad()
+def hessian(value: Callable[[Tensor], Tensor], theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Differentiate M functions twice.
+
+    Args:
+        value: theta [M, P] -> [M].
+        theta: Where, [M, P].
+
+    Returns:
+        Values [M], gradients [M, P], Hessians [M, P, P].
+    """
+    theta = theta.detach().requires_grad_()
+    values = value(theta)
+    (gradient,) = torch.autograd.grad(values.sum(), theta, create_graph=True)
+    columns = torch.cat(list(_pull(gradient, theta, _units(theta))))
+    return values.detach(), gradient.detach(), columns.transpose(0, 1).contiguous()
+
+
+@torch.enable_grad()
+def gauss_newton(objective: Composite, theta: Tensor) -> Tensor:
+    """Give  sum_i J_i^T H_i J_i + the Hessian of the penalty,  a matrix without negative eigenvalues for a convex loss.
+
+    J_i is the Jacobian of example i's outputs and H_i the Hessian of its (weighted) loss by its outputs: the Hessian
+    if the outputs were linear in theta.
+
+    Args:
+        objective: The parts of M objectives.
+        theta: Where, [M, P].
+
+    Returns:
+        [M, P, P].
+    """
+    theta = theta.detach().requires_grad_()
+    outputs = objective.outputs(theta)
+    curvature = _curvature(objective, outputs)
+    columns: list[Tensor] = []
+    for pushed in _push(outputs, theta):
+        weighed = (curvature * pushed.unsqueeze(-1)).sum(-2)  # H_i J_i e, [K, M, B, C]
+        columns += _pull(outputs, theta, iter([weighed]))
+    matrix = torch.cat(columns).transpose(0, 1).contiguous()
+    return matrix + torch.diag_embed(_penalty_curvature(objective, theta))
+
+
+@torch.enable_grad()
+def residuals(objective: Composite, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Write objectives that are quadratic in theta as  |A theta - b|**2 + constant.
+
+    For a model that is linear in theta, a loss whose Hessian by the outputs is diagonal and constant, and a penalty
+    that is a weighted sum of squares.
+
+    Args:
+        objective: The parts of M objectives.
+        theta: Gives shape, dtype and device, [M, P].
+
+    Returns:
+        A, [M, B C + P, P], and b, [M, B C + P], float64.
+    """
+    origin = torch.zeros_like(theta).requires_grad_()
+    outputs = objective.outputs(origin)
+    curvature = _curvature(objective, outputs).diagonal(dim1=-2, dim2=-1).double()
+    jacobian = torch.cat(list(_push(outputs, origin))).double()  # [P, M, B, C]
+    scale = (curvature / 2).sqrt()
+    slope = objective.slope(outputs).detach().double()
+    # An example of weight 0 has neither slope nor curvature.
+    shift = torch.where(scale > 0, slope / (2 * scale), 0)
+    rows = (jacobian * scale).flatten(2).permute(1, 2, 0)
+    roots = torch.diag_embed((_penalty_curvature(objective, origin).double() / 2).sqrt())
+    b = torch.cat([-shift.flatten(1), torch.zeros_like(theta, dtype=torch.float64)], 1)
+    return torch.cat([rows, roots], 1), b
+
+
+def _curvature(objective: Composite, outputs: Tensor) -> Tensor:
+    """Give the Hessian of each example's loss by its outputs, [M, B, C, C]."""
+    at = outputs.detach().requires_grad_()
+    slope = objective.slope(at)
+    if not slope.requires_grad:
+        return torch.zeros(*at.shape, at.shape[-1], dtype=at.dtype, device=at.device)
+    rows = [_gradient(slope[..., output].sum(), at) for output in range(at.shape[-1])]
+    return torch.stack(rows, -2)
+
+
+def _penalty_curvature(objective: Composite, theta: Tensor) -> Tensor:
+    """Give the second derivative of the penalty by each parameter, [M, P]."""
+    penalty = objective.penalty(theta)
+    if not penalty.requires_grad:
+        return torch.zeros_like(theta)
+    (slope,) = torch.autograd.grad(penalty.sum(), theta, create_graph=True)
+    return _gradient(slope.sum(), theta) if slope.requires_grad else torch.zeros_like(theta)
+
+
+def _push(outputs: Tensor, theta: Tensor) -> Iterator[Tensor]:
+    """Give J e of each unit vector e, [K, M, B, C] some at a time.
+
+    The pulled-back vector J^T u is linear in u, so its derivative by u in the direction e is J e: two reverse passes,
+    where forward mode would need a rule for each operation of a module.
+    """
+    u = torch.zeros_like(outputs).requires_grad_()
+    (pulled,) = torch.autograd.grad(outputs, theta, u, create_graph=True)
+    yield from _pull(pulled, u, _units(theta))
+
+
+def _units(theta: Tensor) -> Iterator[Tensor]:
+    """Give the unit vectors of R^P for every row, [K, M, P] some at a time."""
+    eye = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
+    for piece in torch.split(eye, COLUMNS):
+        yield piece.unsqueeze(1).expand(-1, *theta.shape)
+
+
+def _pull(outputs: Tensor, inputs: Tensor, directions: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Give the derivative by ``inputs`` of the outputs along each direction, [K, *inputs.shape] some at a time."""
+    for piece in directions:
+        if not outputs.requires_grad:
+            yield torch.zeros(len(piece), *inputs.shape, dtype=inputs.dtype, device=inputs.device)
+            continue
+        (pulled,) = torch.autograd.grad(
+            outputs, inputs, piece, retain_graph=True, is_grads_batched=True, materialize_grads=True
+        )
+        yield pulled.detach()
+
+
+def _gradient(scalar: Tensor, inputs: Tensor) -> Tensor:
+    (gradient,) = torch.autograd.grad(scalar, inputs, retain_graph=True, materialize_grads=True)
+    return gradient.detach()
