@@ -78,4 +78,6 @@ def _value(value: Any) -> str:
         return f"{value.name} ({', '.join(settings)})" if settings else value.name
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -77,18 +77,29 @@ class Plan:
 THETA_COPIES = 6
 """Matrices of theta's size that a training holds at least: theta, gradient, two of optimizer state, best and last."""
 
+WORKING_BYTES = 8
+"""Bytes of a number that a rule works with: matrices are taken apart in float64."""
+
 
 def require_memory(recipe: Recipe, num_members: int) -> None:
     """Refuse models that this machine cannot hold, before anything is allocated.
 
     Raises:
-        UsageError: If the parameters alone need more than the machine's memory.
+        UsageError: If the parameters, or the matrices of the update rule, need more than the machine's memory.
     """
     num_parameters = recipe.layout().num_parameters
     needed = num_parameters * num_members * recipe.spec.dtype.itemsize * THETA_COPIES
+    num_residuals = recipe.training.batch_size * recipe.spec.num_outputs
+    extra = recipe.optimizer.working_numbers(num_parameters, num_residuals) * num_members * WORKING_BYTES
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > available:
         raise UsageError(
             f"{num_members} x {num_parameters:,} parameters need {needed / 2**30:.1f} GiB to train, but this "
             f"machine has {available / 2**30:.1f} GiB; use a smaller model or fewer seeds"
+        )
+    if needed + extra > available:
+        raise UsageError(
+            f"`{recipe.optimizer.name}` needs {(needed + extra) / 2**30:,.1f} GiB for {num_members} x "
+            f"{num_parameters:,} parameters, but this machine has {available / 2**30:.1f} GiB; use a smaller model, "
+            "fewer seeds, or a rule that needs the gradient alone, such as optimizer=adam"
         )
