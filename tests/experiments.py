@@ -18,7 +18,9 @@ from dlx.engine.feed import DeviceExamples
 from dlx.engine.fit import fit
 from dlx.engine.population import Member, Population, Recipe, build_members
 
-NEEDS: dict[str, dict[str, Any]] = {}
+NEEDS: dict[str, dict[str, Any]] = {
+    "least_squares": {"model": "linear", "loss": "mse", "num_targets": 2, "training": {"batch_size": 54}},
+}
 """What a rule can train, by its name, where that is not everything."""
 CPU = torch.device("cpu")
 

@@ -73,9 +73,13 @@ def whole_newton(x: Any, g: Any, hessian: Any, h: Any, memory: dict) -> Any:
     return x - h.lr * mpmath.inverse(shifted) * g
 
 
+def whole_least_squares(x: Any, g: Any, hessian: Any, h: Any, memory: dict) -> Any:
+    return x - mpmath.inverse(hessian) * g
+
+
 # Rules that do not work coordinate by coordinate: the next point from the point, gradient and Hessian, on a quadratic.
 # On least squares the Gauss-Newton matrix is the Hessian.
-WHOLE = {"newton": whole_newton}
+WHOLE = {"gauss_newton": whole_newton, "least_squares": whole_least_squares, "newton": whole_newton}
 LOOK_AHEAD = {"nesterov", "rmsprop_nesterov"}
 """Rules whose gradient is taken at theta + momentum v."""
 TORCH: dict[str, Callable[[Any, list[Tensor]], torch.optim.Optimizer]] = {
@@ -154,12 +158,20 @@ class Quadratic:
 
     gauss_newton = hessian
 
+    def value(self, theta: Tensor) -> Tensor:
+        return torch.zeros(len(theta))
 
-def trajectory(rule: FirstOrder, problem: str, stack: Callable, factor: Callable[[int], float]) -> Tensor:
+    def residuals(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        root = torch.linalg.cholesky(self.matrix / 2).mT
+        right = root @ torch.linalg.solve(self.matrix, self.linear)
+        return root.expand(len(theta), 2, 2), right.expand(len(theta), 2)
+
+
+def trajectory(rule: Optimizer, problem: str, stack: Callable, factor: Callable[[int], float]) -> Tensor:
     """Theta after each step, [STEPS, 2]; the learning rate of step k is times factor(k)."""
     theta, objective = torch.tensor([START, START], dtype=torch.float64), Quadratic(problem)
     state, h, path = rule.init(theta), stack([rule] * 2), []
-    lr = h.lr.clone()
+    lr = h.lr.clone() if "lr" in rule.tunable_names() else torch.zeros(2, 1)
     for k in range(STEPS):
         h.lr = lr * factor(k)
         rule.step(theta, state, h, objective)
@@ -208,7 +220,7 @@ def test_follows_the_book_as_a_whole(name: str, problem: str, setting: dict, sta
     with mpmath.workdps(50):
         hessian, linear = (mpmath.matrix(each.tolist()) for each in PROBLEMS[problem])
         h = SimpleNamespace(**{key: mpmath.mpf(value) for key, value in rule.tunables().items()})
-        lr, x, memory, expected = h.lr, mpmath.matrix(START), {}, []
+        lr, x, memory, expected = getattr(h, "lr", 0), mpmath.matrix(START), {}, []
         for k in range(STEPS):
             h.lr = lr * linear_decay(k)
             x = WHOLE[name](x, hessian * x - linear, hessian, h, memory)
