@@ -18,6 +18,10 @@ from dlx.engine.feed import DeviceExamples
 from dlx.engine.fit import fit
 from dlx.engine.population import Member, Population, Recipe, build_members
 
+NEEDS: dict[str, dict[str, Any]] = {
+    "least_squares": {"model": "linear", "loss": "mse", "num_targets": 2, "training": {"batch_size": 54}},
+}
+"""What a rule can train, by its name, where that is not everything."""
 CPU = torch.device("cpu")
 
 
@@ -32,13 +36,19 @@ def make_examples(task: str, num_examples: int = 90, num_features: int = 5, num_
     return Examples(inputs, targets, task, features, names)  # type: ignore[arg-type]
 
 
+def rates_for(optimizer: str, rates: Sequence[float]) -> list[float | None]:
+    """Give the rates to a rule that has one."""
+    has_rate = "lr" in registered(Optimizer)[optimizer].tunable_names()
+    return list(rates) if has_rate else [None] * len(rates)
+
+
 def make_members(
     cells: Iterable[Cell],
     *,
     model: str = "mlp",
     loss: str = "cross_entropy",
     optimizer: str = "adam",
-    rates: Iterable[float] | None = None,
+    rates: Iterable[float | None] | None = None,
     activation: str = "relu",
     hidden: tuple[int, ...] = (7,),
     layers: dict[str, Any] | None = None,

@@ -22,6 +22,7 @@ from dlx.reporting.tables import (
     headline,
     member_table,
     plain,
+    remark_texts,
     score_tables,
 )
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 0.1
 """Time between two pictures of the live lines: more often than one can read costs time that training could use."""
+MAX_REMARKS = 10
+"""Seeds whose update rule is heard on the terminal; the report has all."""
 
 
 def show(records: Iterable[Record], *, quiet: bool, json_output: bool) -> dict[str, Any] | None:
@@ -129,6 +132,9 @@ def result_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]
     for table in [*score_tables(result), member_table(result)]:
         title, header, *rows = plain(table)
         lines += [("", ""), (title, "bold"), (header, "dim"), *((row, "") for row in rows)]
+    remarks = remark_texts(result)
+    more = [f"and {len(remarks) - MAX_REMARKS} more seeds: see report.md"] if len(remarks) > MAX_REMARKS else []
+    lines += [("", "")] * bool(remarks) + [(text, "") for text in [*remarks[:MAX_REMARKS], *more]]
     lines.append(("", ""))
     scores = headline(result)
     lines += [(scores, "bold green")] if scores else []

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlx.config.experiment import Experiment
+from dlx.core.definition import Optimizer
 from dlx.core.records import Cell, EpochDone, MemberEpoch, Scores
 from dlx.core.types import Examples
 from dlx.data.preprocessing import Affine
@@ -35,6 +36,7 @@ def _member_line(member: MemberEpoch) -> dict[str, Any]:
         "is_best": member.is_best,
         "stop_reason": member.stop_reason,
         "divergence": member.divergence and dataclasses.asdict(member.divergence),
+        "optimizer": member.diagnostics or None,
     }
 
 
@@ -63,7 +65,10 @@ def train_result(experiment: Experiment, populations: Sequence[Population], data
         for population in populations
         for member, course in zip(population.members, population.courses, strict=True)
     }
-    members = [_member_result(cell, course, best[cell], last[cell]) for cell, course in courses.items()]
+    members = [
+        {**_member_result(cell, course, best[cell], last[cell]), **_told(experiment.optimizer, course)}
+        for cell, course in courses.items()
+    ]
     finished = [member for member in members if "last" in member]
     return {
         "schema": 1,
@@ -87,6 +92,14 @@ def _member_result(cell: Cell, course: Course, best: dict[str, Scores], last: di
         best_epoch = {"best_epoch": course.best_epoch} if course.best_epoch else {}
         return {**common, **best_epoch, **dataclasses.asdict(course.divergence)}
     return {**common, "best_epoch": course.best_epoch, **best, "last": last}
+
+
+def _told(optimizer: Optimizer, course: Course) -> dict[str, Any]:
+    """Give what the update rule tells of a member's steps, in numbers and in words."""
+    if not course.diagnostics:
+        return {}
+    remark = optimizer.remark(course.diagnostics)
+    return {"optimizer": course.diagnostics, **({"remark": f"{optimizer.name}: {remark}"} if remark else {})}
 
 
 def _summary(members: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float | None]]]:

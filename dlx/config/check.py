@@ -11,9 +11,10 @@ import numpy as np
 
 from dlx.config.diagnostics import Fault
 from dlx.config.keys import members
-from dlx.core.definition import Dataset, Loss, Metric, Schedule
+from dlx.core.definition import Dataset, FirstOrder, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.settings import EarlyStopping, Split
 from dlx.core.types import Examples
+from dlx.data.batches import num_steps
 from dlx.data.splits import Sizes, is_stratified, part_sizes
 
 SPLIT = ("data", "split")
@@ -88,7 +89,7 @@ def _early_stopping(
         yield Fault(("training", "early_stopping") if is_given else (*SPLIT, "valid"), message, hint)
 
 
-def _schedule(data: Dataset, schedule: Schedule) -> Iterator[Fault]:
+def _plateau(data: Dataset, schedule: Schedule) -> Iterator[Fault]:
     if data.split.valid == 0 and schedule.reads_history:
         message = f"`{schedule.name}` watches the validation loss, but data.split.valid is 0"
         yield Fault(("schedule",), message, "set data.split.valid>0, or another schedule")
@@ -139,6 +140,43 @@ def _parts(data: Dataset, examples: Examples) -> Iterator[Fault]:
         yield from _parts_below_classes(split, len(examples), len(np.unique(examples.targets)))
 
 
+def _optimizer(
+    optimizer: Optimizer, model: Model, loss: Loss, prior: Prior | None, sections: Mapping[str, Any]
+) -> Iterator[Fault]:
+    steps = _steps_per_epoch(sections)
+    if mismatch := optimizer.mismatch(model, loss, prior, steps):
+        known: dict[str, Any] = members(Optimizer)
+        fitting = [name for name, cls in known.items() if cls().mismatch(model, loss, prior, steps) is None]
+        yield Fault(("optimizer",), mismatch, f"rules that fit: {', '.join(fitting)}")
+
+
+def _steps_per_epoch(sections: Mapping[str, Any]) -> int | None:
+    """Count the steps of the largest fold, once the data are known and can be split."""
+    known = {**dict(sections.get("training", {})), **sections}
+    if not {"data", "batch_size", "examples"} <= known.keys() or any(_split(known["data"])):
+        return None
+    largest = part_sizes(known["data"].split, len(known["examples"])).train
+    if known["batch_size"] == "full":
+        return 1
+    return num_steps(largest, known["batch_size"]) if largest > 0 else None
+
+
+def _clipping(optimizer: Optimizer, clip_value: float | None, clip_norm: float | None) -> Iterator[Fault]:
+    if isinstance(optimizer, FirstOrder):
+        return
+    for key, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
+        if limit is not None:
+            message = f"`{optimizer.name}` does more with a gradient than follow it, so it cannot be clipped"
+            yield Fault(("training", key), message, "leave it out")
+
+
+def _schedule(optimizer: Optimizer, schedule: Schedule) -> Iterator[Fault]:
+    is_plain = schedule.name == "constant" and not schedule.warmup
+    if "lr" not in type(optimizer).model_fields and not is_plain:
+        message = f"`{optimizer.name}` has no learning rate, so a schedule changes nothing"
+        yield Fault(("schedule",), message, "leave schedule out")
+
+
 def _batch(data: Dataset, batch_size: int | str, examples: Examples) -> Iterator[Fault]:
     if batch_size == "full" or any(_split(data)) or (data.split.folds or 0) > len(examples):
         return
@@ -153,12 +191,15 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _precision,
     _split,
     _early_stopping,
-    _schedule,
+    _plateau,
     _metrics,
     _loss,
     _classes,
     _parts,
     _batch,
+    _optimizer,
+    _schedule,
+    _clipping,
 )
 
 

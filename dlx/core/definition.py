@@ -8,6 +8,7 @@ Every other field is structure: members of equal structure train together, other
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
@@ -212,6 +213,34 @@ class Optimizer(Definition):
     @abstractmethod
     def step(self, theta: Tensor, state: State, h: Hyper, objective: Objective) -> Tensor:
         """Update theta and state in place; give the objective [M] before the update."""
+
+    def mismatch(self, model: Model, loss: Loss, prior: Prior | None, num_steps: int | None) -> str | None:
+        """Say in a sentence why the rule cannot train this, or give None if it can.
+
+        Args:
+            model: What is trained.
+            loss: What is lowered.
+            prior: The prior on the weights, or None.
+            num_steps: Steps of an epoch; None where the data are not known yet.
+        """
+        return None
+
+    def diagnostics(self, state: State) -> dict[str, Tensor]:
+        """Give what is worth knowing about the steps so far, by name, [M] each; asked for after an epoch."""
+        return {}
+
+    def remark(self, diagnostics: Mapping[str, float]) -> str | None:
+        """Say in a clause, without a final stop, what the diagnostics of one member tell; None if they tell nothing."""
+        return None
+
+    def working_numbers(self, num_parameters: int, num_residuals: int) -> int:
+        """Count the numbers that a step holds for each member beside some rows of P.
+
+        Args:
+            num_parameters: P.
+            num_residuals: Outputs of a whole batch, B C.
+        """
+        return 0
 
 
 class FirstOrder(Optimizer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -43,7 +43,8 @@ class MemberEpoch:
         scores: Scores of the parts that are looked at while training (train, valid), by part.
         is_best: Whether this epoch has the lowest validation loss so far.
         stop_reason: Why the member stops after this epoch, or None if it goes on.
-        divergence: Set if the reason is that its loss is not finite; ``scores`` are empty then.
+        divergence: Set if the reason is that its loss is not finite; ``scores`` and ``diagnostics`` are empty then.
+        diagnostics: What its update rule tells of its steps so far, by name.
     """
 
     cell: Cell
@@ -53,6 +54,7 @@ class MemberEpoch:
     is_best: bool
     stop_reason: StopReason | None
     divergence: Divergence | None
+    diagnostics: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,13 @@ class _Epoch(NamedTuple):
         losses: Objective of every step, [S, rows].
         rates: Learning rate of every step, [S, rows], or None.
         scores: By part and name, [rows].
+        diagnostics: What the rule tells, by name, [rows].
     """
 
     losses: Floats
     rates: Floats | None
     scores: dict[str, dict[str, Floats]]
+    diagnostics: dict[str, Floats]
 
 
 class Program:
@@ -132,16 +134,20 @@ class Program:
     def _fetch(self) -> _Epoch:
         """Score all rows and take everything the epoch gave to the host in one piece."""
         names, evaluator = self._evaluator.score_names, self._evaluator
+        told = self.population.recipe.optimizer.diagnostics(self.population.state)
         blocks = [torch.stack(self.population.losses)]
         blocks += [] if self._rates is None else [self._rates.squeeze(2)]
         blocks += [evaluator.scores(self.population.weights, part) for part in evaluator.parts]
+        blocks += [torch.stack(list(told.values()))] if told else []
         cuts = np.cumsum([len(block) for block in blocks])[:-1]
         losses, *rest = np.split(torch.cat([block.double() for block in blocks]).cpu().numpy(), cuts)
         rates = rest.pop(0) if self._rates is not None else None
+        diagnostics = dict(zip(told, rest.pop(), strict=True)) if told else {}
         return _Epoch(
             losses,
             rates,
             {part: dict(zip(names, x, strict=True)) for part, x in zip(evaluator.parts, rest, strict=True)},
+            diagnostics,
         )
 
     def finish_epoch(self) -> list[MemberEpoch]:
@@ -171,6 +177,7 @@ class Program:
         is_best = False
         if course.divergence is None:
             valid_loss = scores["valid"]["loss"] if "valid" in scores else None
+            course.diagnostics = {name: float(x[row]) for name, x in epoch.diagnostics.items()}
             is_best = course.observe(course.last_epoch, valid_loss, population.recipe.training)
             if valid_loss is not None:
                 course.watch = population.members[member].recipe.schedule.watch(course.watch, valid_loss)
@@ -182,4 +189,5 @@ class Program:
             is_best=is_best,
             stop_reason=course.stop_reason,
             divergence=course.divergence,
+            diagnostics={} if course.divergence else course.diagnostics,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Course:
         last_loss: Objective of the last step that was finite, or None before the first.
         divergence: When its loss stopped being finite, if it did.
         watch: What its schedule remembers of the validation losses.
+        diagnostics: What the update rule told after the last epoch that was finite, by name.
     """
 
     best_loss: float = float("inf")
@@ -42,7 +43,8 @@ class Course:
     stop_reason: StopReason | None = None
     last_loss: float | None = None
     divergence: Divergence | None = None
-    watch: Watch = Watch()
+    watch: Watch = field(default_factory=Watch)
+    diagnostics: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Course:

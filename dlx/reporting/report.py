@@ -18,6 +18,7 @@ from dlx.reporting.tables import (
     markdown,
     mean_and_std,
     member_table,
+    remark_texts,
     score_tables,
     summary_text,
 )
@@ -52,6 +53,7 @@ def report_text(result: dict[str, Any], facts: dict[str, str]) -> str:
         "Learning curve": [f"![Learning curve of {name}](figures/learning_curve.png)\n"],
         "Fit": _paragraphs(fit_sentences(result)),
         "Early stopping": _paragraphs(stopping_sentences(result)),
+        "Update rule": [f"- {escape(text)}.\n" for text in remark_texts(result)],
         "Diverged seeds": [f"- {text}.\n" for text in divergence_texts(result)],
         "Repeat it": _repetition(result),
     }

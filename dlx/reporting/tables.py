@@ -258,6 +258,15 @@ def divergence_texts(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def remark_texts(result: dict[str, Any]) -> list[str]:
+    """Give what the update rule says of each member, one sentence each without final stop; one alone if all agree."""
+    remarks = [(member["seed"], member["remark"]) for member in result["members"] if member.get("remark")]
+    texts = list(dict.fromkeys(remark for _, remark in remarks))
+    if len(texts) == 1 and len(remarks) == len(result["members"]):
+        return texts
+    return [f"seed {seed}: {remark}" for seed, remark in remarks]
+
+
 def headline(result: dict[str, Any]) -> str | None:
     """Name the scores that count in one line, as "test accuracy 0.9722 ± 0.0041"; None if every member diverged."""
     summary = result.get("summary") or {}

@@ -191,6 +191,15 @@ def population(peers: Peers, hidden: int, rule: str, bound: str, regular: bool =
     compare(f"M = 60, H = {hidden}{layers}, {rule}: time per member-step, {CORES} cores", own, peer, bound)
 
 
+def populations() -> None:
+    """M = 60, plain and with batch norm and dropout."""
+    peers = Peers()
+    for hidden, bound in ((32, "peer / dlx at least 5"), (128, "peer / dlx at least 2, aim 3")):
+        for rule in RULES:
+            population(peers, hidden, rule, bound)
+        population(peers, hidden, "adam", "peer / dlx at least 3", regular=True)
+
+
 def breakdown(num_members: int, hidden: int) -> None:
     """Print where the time of a step goes, one chunk on one thread, and its floor."""
     prepare_torch(1, tf32=False)
@@ -216,17 +225,17 @@ def breakdown(num_members: int, hidden: int) -> None:
 
     n = max(3, 200 // num_members)
     with torch.no_grad():
-        gradient = torch.randn_like(population.theta) * 1e-3
+        gradient = torch.randn_like(rows.theta) * 1e-3
         rule = population.recipe.optimizer
         parts = {
-            "replay: value and gradient": clock(lambda: objective.value_and_gradient(population.theta), 17 * n),
-            "update": clock(lambda: rule.update(population.theta, gradient.clone(), population.state, program._h), n),
+            "replay: value and gradient": clock(lambda: objective.value_and_gradient(rows.theta), 17 * n),
+            "update": clock(lambda: rule.update(rows.theta, gradient.clone(), population.state, program._h), n),
             "order and gather, scale": clock(
                 lambda: list(rows.feed.batches(torch.from_numpy(program._plan.draw(1)), program._weights, 0)), n
             )
             / 17,
             "evaluation": clock(
-                lambda: [program._evaluator.scores(population.theta, part) for part in ("train", "valid")], n
+                lambda: [program._evaluator.scores(population.weights, part) for part in ("train", "valid")], n
             )
             / 17,
         }
@@ -306,17 +315,11 @@ def command_lines() -> None:
 def main() -> None:
     """Measure everything."""
     print(json.dumps({"cores": CORES, "torch": torch.__version__, "numpy": np.__version__, "load": os.getloadavg()}))
-    chosen = sys.argv[1:] or ["lone", "population", "regular", "breakdown", "rules", "command"]
+    chosen = sys.argv[1:] or ["lone", "population", "breakdown", "rules", "command"]
     if "lone" in chosen:
         lone()
-    peers = Peers() if {"population", "regular"} & set(chosen) else None
-    if peers and "regular" in chosen:
-        for hidden in (32, 128):
-            population(peers, hidden, "adam", "peer / dlx at least 3", regular=True)
-    if peers and "population" in chosen:
-        for hidden, bound in ((32, "peer / dlx at least 5"), (128, "peer / dlx at least 2, aim 3")):
-            for rule in RULES:
-                population(peers, hidden, rule, bound)
+    if "population" in chosen:
+        populations()
     if "breakdown" in chosen:
         for num_members, hidden in ((1, 128), (60, 32), (60, 128)):
             breakdown(num_members, hidden)

@@ -34,6 +34,17 @@ def lost(seed: int, last: float | None = 1e30) -> MemberEpoch:
     return at(seed, 0, scores={}, stop_reason="diverged", divergence=Divergence(52, last))
 
 
+def test_what_the_rule_says_is_shown_for_few_seeds_and_counted_for_many() -> None:
+    out = io.StringIO()
+    members = [{**member(seed), "remark": f"newton: seen {seed % 13}"} for seed in range(13)]
+    Terminal(out, io.StringIO()).show([Finished(RUN_DIR, finished(members))], quiet=False, json_output=False)
+    assert "seed 9: newton: seen 9\nand 3 more seeds: see report.md\n" in out.getvalue()
+    same = [{**each, "remark": "newton: seen"} for each in members]
+    out = io.StringIO()
+    Terminal(out, io.StringIO()).show([Finished(RUN_DIR, finished(same))], quiet=False, json_output=False)
+    assert out.getvalue().count("newton: seen") == 1
+
+
 def started(**changed: Any) -> Started:
     settings = {"num_members": 4, "epochs": 30, "epochs_done": None, "metric": "accuracy", **changed}
     return Started(run_dir=RUN_DIR, command="train", facts=FACTS, **settings)

@@ -85,3 +85,23 @@ def test_no_clock_values(tmp_path: Path) -> None:
         assert run.name not in text
         assert "seconds" not in text
     assert all("seconds" not in json.dumps(line) for line in metrics(run))
+
+
+def test_what_the_rule_tells_is_in_the_log_the_result_and_the_report(tmp_path: Path) -> None:
+    run = small_run(tmp_path, "optimizer=newton", "seeds=2", "training.epochs=3")
+    result = json.loads((run / "result.json").read_text())
+    lines = [line["members"] for line in metrics(run)]
+    assert [[member["optimizer"]["steps"] for member in members] for members in lines] == [[5, 5], [10, 10], [15, 15]]
+    for member, last in zip(result["members"], lines[-1], strict=True):
+        assert member["optimizer"] == last["optimizer"]
+        count = member["optimizer"]["indefinite"]
+        assert member["remark"].startswith(f"newton: the Hessian was indefinite at {count:.0f} of 15 steps")
+        assert f"seed {member['seed']}: {member['remark']}" in (run / "report.md").read_text()
+    assert any(member["optimizer"]["indefinite"] for member in result["members"]), "a small MLP at its start"
+
+
+def test_a_rule_that_tells_nothing_leaves_no_trace(tmp_path: Path) -> None:
+    run = small_run(tmp_path, "optimizer=sgd")
+    assert "remark" not in (run / "result.json").read_text()
+    assert '"optimizer"' not in (run / "metrics.jsonl").read_text()
+    assert "Update rule" not in (run / "report.md").read_text()

@@ -282,3 +282,14 @@ def test_what_passes_can_be_split(counts: list[int], fractions: dict[str, Any], 
         assert len(parts.train) > 0
         assert (len(parts.valid) > 0) == (valid > 0)
         assert (len(parts.test) > 0) == (folds is not None or test != 0)
+
+
+def test_a_rule_that_cannot_train_this(load: Load) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load("optimizer: newton\n", base="data: diabetes\nmodel: mlp\nloss: mae\n")
+    text = str(refused.value)
+    assert "`newton` divides by the curvature of the loss, but `mae` has none" in text
+    assert "rules that fit: " in text
+    assert "adam" in text
+    assert "newton" not in text.split("rules that fit: ")[1]
+    load("optimizer: newton\n", base="data: diabetes\nmodel: mlp\nloss: huber\n")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 import torch
-from experiments import differing, make_members, train
+from experiments import NEEDS, differing, make_members, rates_for, train
 
-from dlx.core.definition import Activation, FirstOrder, Loss, Prior, Schedule
+from dlx.core.definition import Activation, FirstOrder, Loss, Optimizer, Prior, Schedule
 from dlx.core.records import Cell
 from dlx.core.registry import registered
 
@@ -28,7 +28,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     torch.set_num_threads(before)
 
 
-def assert_invariant(cells: list[Cell] = CELLS, rates: list[float] = RATES, **experiment: Any) -> None:
+def assert_invariant(cells: list[Cell] = CELLS, rates: Sequence[float | None] = RATES, **experiment: Any) -> None:
     """Train alone, together, in another order, in two populations and as a part; compare every bit."""
     members, examples = make_members(cells, rates=rates, **experiment)
     alone: dict[Cell, Any] = {}
@@ -63,6 +63,17 @@ def test_activation(name: str, partner: dict[str, Any]) -> None:
 @pytest.mark.parametrize("schedule", registered(Schedule))
 def test_rule_under_schedule(name: str, schedule: str) -> None:
     assert_invariant(optimizer=name, schedule={"name": schedule}, hidden=(17,))
+
+
+BEYOND_GRADIENT = [name for name, cls in registered(Optimizer).items() if not issubclass(cls, FirstOrder) and cls.exact]
+
+
+@pytest.mark.parametrize("name", BEYOND_GRADIENT)
+@pytest.mark.parametrize("partner", [PARTNERS[0], {**PARTNERS[1], "schedule": None}], ids=["classes", "values"])
+def test_rule_beyond_the_gradient(name: str, partner: dict[str, Any], threads: int) -> None:
+    assert_invariant(
+        rates=rates_for(name, RATES), **{**partner, "optimizer": name, "hidden": (5,), **NEEDS.get(name, {})}
+    )
 
 
 @pytest.mark.parametrize("name", registered(Loss))

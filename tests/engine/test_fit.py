@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from experiments import differing, make_members, train
+from experiments import NEEDS, differing, make_members, rates_for, train
 from sklearn.linear_model import Ridge
 
+from dlx.core.definition import FirstOrder, Optimizer
 from dlx.core.records import Cell, EpochDone, Progress
+from dlx.core.registry import registered
 from dlx.core.types import Examples
 from dlx.data.batches import BatchPlan, Order
 from dlx.engine.feed import DeviceExamples
@@ -95,15 +97,20 @@ def crash(population: Population, data: DeviceExamples, after: int) -> int:
     return population.epoch
 
 
-@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+BEYOND_GRADIENT = [name for name, cls in registered(Optimizer).items() if not issubclass(cls, FirstOrder)]
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", *BEYOND_GRADIENT])
 def test_a_restored_population_goes_on_to_the_same_bits(optimizer: str) -> None:
-    rates = [0.01, 0.5, 0.003, 1e9]
+    rates = rates_for(optimizer, [0.01, 0.5, 0.003, 1e9])
     experiment: dict[str, Any] = {
         "optimizer": optimizer,
         "rates": rates,
         "loss": "mse",
         "schedule": {"name": "linear_decay", "tau": 40.0},
         "training": {"epochs": 6, "early_stopping": {"patience": 2}},
+        "hidden": (5,),
+        **NEEDS.get(optimizer, {}),
     }
     members, examples = make_members([Cell(seed) for seed in range(4)], **experiment)
     data = DeviceExamples.load(examples, torch.device("cpu"), torch.float32)
