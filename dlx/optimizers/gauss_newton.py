@@ -35,7 +35,7 @@ class GaussNewton(Optimizer):
     name: Literal["gauss_newton"] = "gauss_newton"
     lr: Tunable[PositiveFloat] = 1.0
     """Share of the step that is taken."""
-    damping: Tunable[NonNegativeFloat] = 0.001
+    damping: Tunable[NonNegativeFloat] = 0.1
     """Added to every eigenvalue of G; where G is singular it is raised to the size of rounding errors at least."""
 
     def mismatch(self, model: Model, loss: Loss, prior: Prior | None, num_steps: int | None) -> str | None:

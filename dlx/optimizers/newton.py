@@ -38,7 +38,7 @@ class Newton(Optimizer):
     name: Literal["newton"] = "newton"
     lr: Tunable[PositiveFloat] = 1.0
     """Share of the step that is taken; 1 is Newton's own."""
-    damping: Tunable[NonNegativeFloat] = 0.001
+    damping: Tunable[NonNegativeFloat] = 0.01
     """Added to every eigenvalue of the Hessian; 0 is Newton's own rule."""
     safeguard: bool = True
     """Whether the shift is raised where the Hessian is not positive definite; false is the lecture's plain rule."""
