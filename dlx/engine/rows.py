@@ -58,6 +58,5 @@ class Rows:
 
     def loss_tunables(self) -> dict[str, Tensor]:
         """Stack the tunables of the loss as [M], which vmap turns into the scalars that a loss is written for."""
-        names = self.recipe.loss.tunable_names()
         stacked = self.tunables("loss")
-        return {name: getattr(stacked, name).squeeze(1) for name in names}
+        return {name: getattr(stacked, name).squeeze(1) for name in self.recipe.loss.tunables()}
