@@ -12,6 +12,7 @@ from torch.func import vmap
 from dlx.core.definition import Loss
 from dlx.core.registry import registered
 from dlx.core.types import Examples, Hyper
+from dlx.engine.replay import Replay
 from dlx.losses.binary_cross_entropy import BinaryCrossEntropy
 from dlx.losses.cross_entropy import CrossEntropy
 from dlx.losses.gaussian_nll import GaussianNLL
@@ -244,6 +245,27 @@ def test_vmap_over_members(loss: Loss, num_targets: int, batch: int, same_bits: 
         twins = vmap(lambda z, y, f=function: f(z, y, h))(outputs[[1, 1]], targets[[1, 1]])
         assert same_bits(together[1], twins[0])
         torch.testing.assert_close(together[1], function(outputs[1], targets[1], h))
+
+
+@every_loss
+def test_it_is_replayed(loss: Loss) -> None:
+    """With a setting of its own for each of two members; what cannot be recorded costs twice the time."""
+    count: list[int] = []
+    outputs, targets = draw(loss, 3 if fits(loss, 3) else 2, 2, 5, dtype=torch.float32)
+    h = {name: torch.tensor([value, value / 2]) for name, value in loss.tunables().items()}
+
+    @torch.enable_grad()
+    def evaluate(z: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        count.append(1)
+        z = z.detach().requires_grad_()
+        value = vmap(lambda z, y, h: loss.value(z, y, Hyper(h)))(z, y, h)
+        nll = vmap(lambda z, y, h: loss.nll(z, y, Hyper(h)))(z, y, h)
+        return value.detach(), nll.detach(), vmap(loss.predict)(z).detach(), *torch.autograd.grad(value.sum(), z)
+
+    replay = Replay(evaluate)
+    for _ in range(3):
+        replay(outputs, targets)
+    assert len(count) == 2, "eager once, recorded once, then replayed"
 
 
 @every_loss
