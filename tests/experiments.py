@@ -25,14 +25,17 @@ NEEDS: dict[str, dict[str, Any]] = {
 CPU = torch.device("cpu")
 
 
-def make_examples(task: str, num_examples: int = 90, num_features: int = 5, num_targets: int = 3) -> Examples:
+def make_examples(
+    task: str, num_examples: int = 90, num_features: int = 5, num_targets: int = 3, is_count: bool = False
+) -> Examples:
     """Make examples that a small model can learn, on an odd scale."""
     rng = np.random.default_rng(0)
     inputs = 3 + 2 * rng.normal(size=(num_examples, num_features))
     signal = (inputs - 3) @ rng.normal(size=(num_features, num_targets)) + rng.normal(size=(num_examples, num_targets))
     names = tuple(f"t{number}" for number in range(num_targets))
     features = tuple(f"f{number}" for number in range(num_features))
-    targets = signal.argmax(1) if task == "classification" else 10 + 4 * signal
+    values = rng.poisson(np.exp(0.5 * signal)).astype(float) if is_count else 10 + 4 * signal
+    targets = signal.argmax(1) if task == "classification" else values
     return Examples(inputs, targets, task, features, names)  # type: ignore[arg-type]
 
 
@@ -46,7 +49,7 @@ def make_members(
     cells: Iterable[Cell],
     *,
     model: str = "mlp",
-    loss: str = "cross_entropy",
+    loss: str | Loss = "cross_entropy",
     optimizer: str = "adam",
     rates: Iterable[float | None] | None = None,
     activation: str = "relu",
@@ -62,10 +65,12 @@ def make_members(
 ) -> tuple[list[Member], Examples]:
     """Build one member per cell; ``rates`` gives each a learning rate of its own."""
     cells = list(cells)
-    chosen = registered(Loss)[loss]()
-    examples = make_examples(chosen.task, num_features=num_features, num_targets=num_targets)
+    chosen = registered(Loss)[loss]() if isinstance(loss, str) else loss
+    is_count = chosen.raw_targets
+    examples = make_examples(chosen.task, num_features=num_features, num_targets=num_targets, is_count=is_count)
     own = {"hidden": hidden, "activation": registered(Activation)[activation]()} if model == "mlp" else {}
-    dataset: Dataset = TwoMoons(split=Split(**(split or {})))
+    target_scale = "none" if is_count else "standard"
+    dataset: Dataset = TwoMoons(split=Split(**(split or {})), target_scale=target_scale)
     metrics = [cls() for cls in registered(Metric).values() if chosen.task in cls.tasks]
     settings = {"epochs": 3, "batch_size": 10, "early_stopping": None, **(training or {})}
     members = []

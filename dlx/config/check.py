@@ -114,7 +114,16 @@ def _loss(loss: Loss, examples: Examples) -> Iterator[Fault]:
     if mismatch := loss.mismatch(examples):
         known: dict[str, Any] = members(Loss)
         fitting = [name for name, other in known.items() if other.model_construct().mismatch(examples) is None]
-        yield Fault(("loss",), mismatch, f"losses that fit: {', '.join(fitting) or 'none'}")
+        # A loss that would fit with its defaults says itself which setting is at fault.
+        hint = None if loss.name in fitting else f"losses that fit: {', '.join(fitting) or 'none'}"
+        yield Fault(("loss",), mismatch, hint)
+
+
+def _target_scale(loss: Loss, data: Dataset) -> Iterator[Fault]:
+    if loss.raw_targets and data.target_scale != "none":
+        is_given = "target_scale" in data.model_fields_set
+        message = f"`{loss.name}` needs targets as they are, but data.target_scale is {data.target_scale}"
+        yield Fault(("data", "target_scale") if is_given else ("loss",), message, "set data.target_scale=none")
 
 
 def _classes(examples: Examples) -> Iterator[Fault]:
@@ -194,6 +203,7 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _plateau,
     _metrics,
     _loss,
+    _target_scale,
     _classes,
     _parts,
     _batch,

@@ -2,7 +2,8 @@
 
 Its fields are its YAML keys; its methods are its mathematics; nothing else knows it. A field marked ``Tunable`` is a
 number that may differ between the members of a population: the engine stacks it and hands it to the methods in ``h``.
-Every other field is structure: members of equal structure train together, others in another population.
+Every other field is structure: members of equal structure train together, others in another population. A tunable that
+may be null is structure where it is null: with a number and without are two computations.
 """
 
 from __future__ import annotations
@@ -47,12 +48,13 @@ class Definition(BaseModel, ABC):
         return tunable_names(cls)
 
     def tunables(self) -> dict[str, float]:
-        """Give the value of every tunable field."""
-        return {name: float(getattr(self, name)) for name in self.tunable_names()}
+        """Give the value of every tunable field that is not null."""
+        values = {name: getattr(self, name) for name in self.tunable_names()}
+        return {name: float(value) for name, value in values.items() if value is not None}
 
     def structure(self) -> dict[str, Any]:
         """Give every field that all members of a population must share."""
-        return self.model_dump(mode="json", exclude=set(self.tunable_names()))
+        return self.model_dump(mode="json", exclude=set(self.tunables()))
 
 
 class Dataset(Definition):
@@ -122,12 +124,14 @@ class Loss(Definition):
     Attributes:
         distribution: The distribution of the targets given the outputs.
         task: The kind of target the loss fits.
+        raw_targets: Whether the distribution is one of the targets as they are: scaled, they would not be its values.
     """
 
     package: ClassVar[str] = "dlx.losses"
     family: ClassVar[str] = "loss"
     distribution: ClassVar[str]
     task: ClassVar[Task]
+    raw_targets: ClassVar[bool] = False
 
     def mismatch(self, examples: Examples) -> str | None:
         """Say in a sentence why the loss does not fit these examples, or give None if it does."""

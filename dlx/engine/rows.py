@@ -83,9 +83,8 @@ class Rows:
 
     def loss_tunables(self) -> dict[str, Tensor]:
         """Stack the tunables of the loss as [M], which vmap turns into the scalars that a loss is written for."""
-        names = self.recipe.tunables("loss")
         stacked = self.tunables("loss")
-        return {name: getattr(stacked, name).squeeze(1) for name in names}
+        return {name: getattr(stacked, name).squeeze(1) for name in self.recipe.tunables("loss")}
 
 
 def _build(recipe: Recipe) -> nn.Module:

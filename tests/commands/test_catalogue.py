@@ -30,7 +30,8 @@ def test_every_definition(key: str, name: str, tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("\n".join(line.removeprefix("  ") for line in example.splitlines()))
     given = read_source(path).tree
-    rest = {"data": "iris", "model": "mlp", "loss": "mse" if "regression" in text else "cross_entropy"}
+    data = "{name: iris, target_scale: none}"  # which every loss takes
+    rest = {"data": data, "model": "mlp", "loss": "mse" if "regression" in text else "cross_entropy"}
     rest |= {section: NEEDS[name][section] for section in ("model", "loss") if name in NEEDS}
     path.write_text(path.read_text() + "".join(f"\n{k}: {v}" for k, v in rest.items() if k not in given))
     experiment = load_experiment(path).experiment

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,41 @@ def test_loss_that_does_not_fit(refused: Callable[..., str]) -> None:
     found = refused(classes(50, 50, 50), base=split("{}", "binary_cross_entropy"))
     assert "`binary_cross_entropy` is a loss for 2 classes, but these data have 3\n" in found
     assert "= losses that fit: cross_entropy" in found
+
+
+@pytest.mark.parametrize(
+    ("data", "loss", "expected"),
+    [
+        ("digits", "poisson_nll", "x.yaml:3:7: `poisson_nll` needs targets as they are, but data.target_scale is stan"),
+        ("{name: digits, target_scale: minmax}", "{name: poisson_nll}", "x.yaml:1:36: `poisson_nll` needs targets as"),
+    ],
+)  # fmt: skip
+def test_loss_of_raw_targets(faults: Callable[..., str], load: Load, data: str, loss: str, expected: str) -> None:
+    found = faults(base=f"data: {data}\nmodel: mlp\nloss: {loss}\n")
+    assert found.startswith(expected)
+    assert found.endswith("= set data.target_scale=none")
+    raw = load(base="data: {name: digits, target_scale: none}\nmodel: mlp\nloss: poisson_nll\n")
+    assert check(raw.experiment, values(200)) == []
+
+
+def test_targets_that_are_no_counts(refused: Callable[..., str]) -> None:
+    base = "data: {name: digits, target_scale: none}\nmodel: mlp\nloss: poisson_nll\n"
+    examples = replace(values(200), targets=np.full((200, 1), 0.5))
+    assert refused(examples, base=base) == (
+        "x.yaml:3:7: `poisson_nll` is a loss for counts (whole numbers from 0), but `target` is 0.5 in example 1, and "
+        "199 more are none\n"
+        "    3 | loss: poisson_nll\n      |       ^^^^^^^^^^^\n"
+        "      = losses that fit: gaussian_nll, huber, laplace_nll, mae, mse"
+    )
+
+
+def test_class_weights_of_another_length(refused: Callable[..., str]) -> None:
+    base = split("{}", "{name: cross_entropy, class_weights: [1, 2, 1]}")
+    assert refused(classes(100, 100), base=base) == (
+        "x.yaml:3:7: `class_weights` has 3, but must have a number for each of the 2 classes: kind 0, kind 1\n"
+        "    3 | loss: {name: cross_entropy, class_weights: [1, 2, 1]}\n"
+        "      |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"
+    )
 
 
 def test_one_class(refused: Callable[..., str]) -> None:
