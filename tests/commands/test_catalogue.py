@@ -30,6 +30,8 @@ def test_every_definition(key: str, name: str, tmp_path: Path) -> None:
     path.write_text("\n".join(line.removeprefix("  ") for line in example.splitlines()))
     given = read_source(path).tree
     rest = {"data": "iris", "model": "mlp", "loss": "mse" if "regression" in text else "cross_entropy"}
+    if name == "least_squares":
+        rest |= {"model": "linear", "loss": "mse"}
     path.write_text(path.read_text() + "".join(f"\n{k}: {v}" for k, v in rest.items() if k not in given))
     experiment = load_experiment(path).experiment
     value = experiment.model.activation if key == "activation" else getattr(experiment, key)

@@ -56,6 +56,15 @@ def book_adamw(x: Any, g: Any, h: Any, memory: dict) -> Any:
     return book_adam((1 - h.lr * h.weight_decay) * x, g, h, memory)
 
 
+def book_torch(x: Any, g: Any, h: Any, memory: dict) -> Any:
+    """Adamax, its default: Kingma and Ba (2015), algorithm 2, with eps where torch has it."""
+    t = memory["t"] = memory.get("t", 0) + 1
+    rho1, rho2, eps = mpmath.mpf(0.9), mpmath.mpf(0.999), mpmath.mpf(1e-8)
+    m = memory["m"] = rho1 * memory.get("m", 0) + (1 - rho1) * g
+    u = memory["u"] = max(rho2 * memory.get("u", 0), abs(g) + eps)
+    return x - h.lr / (1 - rho1**t) * m / u
+
+
 # Goodfellow, Bengio and Courville (2016), algorithms 8.1 to 8.7, and Loshchilov and Hutter (2019), algorithm 2, for one
 # coordinate; their own form of the schedule.
 BOOK = {
@@ -67,6 +76,7 @@ BOOK = {
     "rmsprop": book_rmsprop,
     "rmsprop_nesterov": book_rmsprop_nesterov,
     "sgd": book_sgd,
+    "torch": book_torch,
 }
 
 
