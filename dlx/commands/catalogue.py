@@ -94,7 +94,8 @@ def _settings(cls: type[Definition]) -> Iterator[str]:
     for key, field in _fields(schema, schema, ""):
         if key == "name":
             continue
-        default = field.get("default", "required")
+        is_own = key.partition(".")[0] in cls.model_fields
+        default = field.get("default", "required" if is_own else "as the class has it")
         shown = default["name"] if isinstance(default, dict) else "null" if default is None else default
         varies = ", may differ between members" if key in cls.tunable_names() else ""
         yield f"  {key}: {_range(field)}; default {shown}{varies}"

@@ -15,6 +15,7 @@ from pydantic_core.core_schema import ErrorType
 from dlx.config.diagnostics import Fault, KeyPath, describe, dotted
 from dlx.config.keys import Section, child, chosen, home_of, is_family, keys_of, members, section_at, value_at
 from dlx.config.source import Source, resolve
+from dlx.core.definition import Definition
 from dlx.core.registry import nearest
 
 EXPECTED = {
@@ -146,6 +147,8 @@ def _unknown_key(problem: Problem, source: Source, root: Section) -> Fault:
     values = value_at(source.tree, section)
     reader = chosen(section_at(root, section, source.tree), values)
     valid = keys_of(reader) if reader else []
+    if reader and issubclass(reader, Definition):
+        valid += reader.more_keys(values if isinstance(values, dict) else {})
     near, home = nearest(key, valid), home_of(root, key, source.tree)
     hints = [f"did you mean `{near}`?" if near else "", f"{home};" if home else ""]
     hints.append(f"valid here: {', '.join(valid) or 'no other key'}")

@@ -52,6 +52,11 @@ class Definition(BaseModel, ABC):
         values = {name: getattr(self, name) for name in self.tunable_names()}
         return {name: float(value) for name, value in values.items() if value is not None}
 
+    @classmethod
+    def more_keys(cls, values: Mapping[str, Any]) -> list[str]:
+        """Name the keys that are valid beside the fields, given the values that are there."""
+        return []
+
     def structure(self) -> dict[str, Any]:
         """Give every field that all members of a population must share."""
         return self.model_dump(mode="json", exclude=set(self.tunables()))

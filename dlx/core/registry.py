@@ -23,8 +23,9 @@ D = TypeVar("D", bound=Definition)
 
 def nearest(word: str, known: list[str]) -> str | None:
     """Give the known word most like ``word``, or None if none is like it."""
-    matches = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-    return matches[0] if matches else None
+    by_lower = {each.lower(): each for each in known}
+    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[matches[0]] if matches else None
 
 
 @cache

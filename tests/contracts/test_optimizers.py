@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Optimizer
+from dlx.core.noise import mix
 from dlx.core.registry import registered
 
 
@@ -55,6 +56,15 @@ def book_adamw(x: Any, g: Any, h: Any, memory: dict) -> Any:
     return book_adam((1 - h.lr * h.weight_decay) * x, g, h, memory)
 
 
+def book_torch(x: Any, g: Any, h: Any, memory: dict) -> Any:
+    """Adamax, its default: Kingma and Ba (2015), algorithm 2, with eps where torch has it."""
+    t = memory["t"] = memory.get("t", 0) + 1
+    rho1, rho2, eps = mpmath.mpf(0.9), mpmath.mpf(0.999), mpmath.mpf(1e-8)
+    m = memory["m"] = rho1 * memory.get("m", 0) + (1 - rho1) * g
+    u = memory["u"] = max(rho2 * memory.get("u", 0), abs(g) + eps)
+    return x - h.lr / (1 - rho1**t) * m / u
+
+
 # Goodfellow, Bengio and Courville (2016), algorithms 8.1 to 8.7, and Loshchilov and Hutter (2019), algorithm 2, for one
 # coordinate; their own form of the schedule.
 BOOK = {
@@ -66,6 +76,7 @@ BOOK = {
     "rmsprop": book_rmsprop,
     "rmsprop_nesterov": book_rmsprop_nesterov,
     "sgd": book_sgd,
+    "torch": book_torch,
 }
 
 
@@ -81,7 +92,7 @@ def whole_least_squares(x: Any, g: Any, hessian: Any, h: Any, memory: dict) -> A
 # Rules that do not work coordinate by coordinate: the next point from the point, gradient and Hessian, on a quadratic.
 # On least squares the Gauss-Newton matrix is the Hessian.
 WHOLE = {"gauss_newton": whole_newton, "least_squares": whole_least_squares, "newton": whole_newton}
-ELSEWHERE = {"lbfgs": "tests/optimizers/test_lbfgs.py"}
+ELSEWHERE = {name: f"tests/optimizers/test_{name}.py" for name in ("evolution", "lbfgs")}
 """Where rules that need more than a quadratic have their independent computation."""
 LOOK_AHEAD = {"nesterov", "rmsprop_nesterov"}
 """Rules whose gradient is taken at theta + momentum v."""
@@ -296,6 +307,7 @@ def test_descends(cls: type[Optimizer], stack: Callable) -> None:
         h.lr = 10 * h.lr
     first = cls().step(theta, state, h, objective)
     for _ in range(100):
+        objective.keys = mix(objective.keys + 1)
         last = cls().step(theta, state, h, objective)
     assert (last < 0.1 * first).all()
 

@@ -166,3 +166,8 @@ def test_import_error_in_a_definition_propagates(planted: Callable[..., type[Def
     with pytest.raises(ModuleNotFoundError) as error:
         registered(family)
     assert error.value.name == "no_such_module_at_all"
+
+
+def test_the_nearest_word_is_found_whatever_its_case() -> None:
+    assert nearest("nadam", ["Adam", "NAdam"]) == "NAdam"
+    assert nearest("ADAM", ["adam", "adamw"]) == "adam"

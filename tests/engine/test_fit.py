@@ -100,7 +100,7 @@ def crash(population: Population, data: DeviceExamples, after: int) -> int:
 BEYOND_GRADIENT = [name for name, cls in registered(Optimizer).items() if not issubclass(cls, FirstOrder)]
 
 
-@pytest.mark.parametrize("optimizer", ["momentum", "adam", *BEYOND_GRADIENT])
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "torch", *BEYOND_GRADIENT])
 def test_a_restored_population_goes_on_to_the_same_bits(optimizer: str) -> None:
     rates = rates_for(optimizer, [0.01, 0.5, 0.003, 1e9])
     experiment: dict[str, Any] = {
