@@ -37,6 +37,7 @@ def _member_line(member: MemberEpoch) -> dict[str, Any]:
         "stop_reason": member.stop_reason,
         "divergence": member.divergence and dataclasses.asdict(member.divergence),
         "optimizer": member.diagnostics or None,
+        "gradient_norm": member.gradient_norms or None,
     }
 
 

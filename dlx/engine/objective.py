@@ -88,6 +88,12 @@ class EmpiricalRisk:
         value, gradient = self._keep(self._replay(theta, *self._batch))
         return value, self._clip(gradient)
 
+    def gradient_norms(self, theta: Tensor) -> Tensor:
+        """Give the norm of the gradient of each parameter tensor, unclipped, in the layout's order: [tensors, M]."""
+        _, gradient, *_ = self._replay(theta, *self._batch)
+        parts = torch.split(gradient, self._rows.layout.sizes, dim=1)
+        return torch.stack([part.square().sum(1).sqrt() for part in parts])
+
     def value(self, theta: Tensor) -> Tensor:
         """Give the values at the rows of theta, [M], on the current batch."""
         (value,) = self._keep(self._replay_value(theta, *self._batch))

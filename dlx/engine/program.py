@@ -34,12 +34,14 @@ class _Epoch(NamedTuple):
         rates: Learning rate of every step, [S, rows], or None.
         scores: By part and name, [rows].
         diagnostics: What the rule tells, by name, [rows].
+        gradient_norms: By name of the parameter, [rows].
     """
 
     losses: Floats
     rates: Floats | None
     scores: dict[str, dict[str, Floats]]
     diagnostics: dict[str, Floats]
+    gradient_norms: dict[str, Floats]
 
 
 class Program:
@@ -94,6 +96,7 @@ class Program:
         self._rates = self._learning_rates(done.to(device))
         keys = step_keys(self._key_bases, done.to(torch.int32), self._objective.num_streams).to(device)
         indices = torch.from_numpy(self._plan.draw(population.epoch + 1)).to(device)
+        self._first_step = indices[:1], keys[0]
         first = len(population.losses)
         for step, batch in enumerate(self._rows.feed.batches(indices, self._weights, first), first):
             self._objective.begin(Batch(*batch, keys[step]))
@@ -130,24 +133,32 @@ class Program:
                 tensor.copy_(torch.where(mask.view(-1, *[1] * (tensor.dim() - 1)), tensor, old))
         return value
 
+    def _gradient_norms(self) -> Tensor:
+        """Measure the gradient after the epoch on the batch of its first step, which every row has: [tensors, rows]."""
+        indices, keys = self._first_step
+        (batch,) = self._rows.feed.batches(indices, self._weights[:1], 0)
+        self._objective.begin(Batch(*batch, keys))
+        return self._objective.gradient_norms(self._rows.theta)
+
     @torch.no_grad()
     def _fetch(self) -> _Epoch:
         """Score all rows and take everything the epoch gave to the host in one piece."""
-        names, evaluator = self._evaluator.score_names, self._evaluator
-        told = self.population.recipe.optimizer.diagnostics(self.population.state)
-        blocks = [torch.stack(self.population.losses)]
-        blocks += [] if self._rates is None else [self._rates.squeeze(2)]
-        blocks += [evaluator.scores(self.population.weights, part) for part in evaluator.parts]
-        blocks += [torch.stack(list(told.values()))] if told else []
-        cuts = np.cumsum([len(block) for block in blocks])[:-1]
-        losses, *rest = np.split(torch.cat([block.double() for block in blocks]).cpu().numpy(), cuts)
-        rates = rest.pop(0) if self._rates is not None else None
-        diagnostics = dict(zip(told, rest.pop(), strict=True)) if told else {}
+        population, evaluator, rates = self.population, self._evaluator, self._rates
+        told = population.recipe.optimizer.diagnostics(population.state)
+        losses = torch.stack(population.losses)
+        blocks = {"losses": losses, "gradient_norms": self._gradient_norms()}
+        blocks |= {"rates": rates.squeeze(2)} if rates is not None else {}
+        blocks |= {"diagnostics": torch.stack(list(told.values()))} if told else {}
+        blocks |= {part: evaluator.scores(population.weights, part) for part in evaluator.parts}
+        cuts = np.cumsum([len(block) for block in blocks.values()])[:-1]
+        joined = torch.cat([block.double() for block in blocks.values()]).cpu().numpy()
+        found = dict(zip(blocks, np.split(joined, cuts), strict=True))
         return _Epoch(
-            losses,
-            rates,
-            {part: dict(zip(names, x, strict=True)) for part, x in zip(evaluator.parts, rest, strict=True)},
-            diagnostics,
+            found["losses"],
+            found.get("rates"),
+            {part: dict(zip(evaluator.score_names, found[part], strict=True)) for part in evaluator.parts},
+            dict(zip(told, found.get("diagnostics", ()), strict=True)),
+            dict(zip(self._rows.layout.parameters, found["gradient_norms"], strict=True)),
         )
 
     def finish_epoch(self) -> list[MemberEpoch]:
@@ -190,4 +201,5 @@ class Program:
             stop_reason=course.stop_reason,
             divergence=course.divergence,
             diagnostics={} if course.divergence else course.diagnostics,
+            gradient_norms={} if course.divergence else {n: float(x[row]) for n, x in epoch.gradient_norms.items()},
         )
