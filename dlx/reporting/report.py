@@ -139,7 +139,7 @@ def _gap_verdict(values: Sequence[float], upper: str) -> str:
             f"A negative gap says that the {upper} examples happen to be the easier ones; it shows no overfitting"
             f"{grounds}."
         )
-    return f"The gap cannot be told from 0{grounds}: no sign of overfitting."
+    return f"These seeds cannot tell the gap from 0{grounds}: overfitting is neither shown nor ruled out."
 
 
 def _what_is_not_learned(result: dict[str, Any]) -> Iterator[str]:

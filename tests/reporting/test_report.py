@@ -76,8 +76,8 @@ def with_gaps(*gaps: float, level: float = 0.0) -> dict[str, Any]:
     ("gaps", "expected"),
     [
         ((0.11, 0.1, 0.12, 0.1), "The gap is positive"),
-        ((0.1, -0.11, 0.12, -0.1), "The gap cannot be told from 0"),
-        ((0.5, 0.001, 0.002), "The gap cannot be told from 0"),
+        ((0.1, -0.11, 0.12, -0.1), "These seeds cannot tell the gap from 0"),
+        ((0.5, 0.001, 0.002), "These seeds cannot tell the gap from 0"),
         ((-0.1, -0.11, -0.12), "A negative gap"),
         ((0.1,), "The gap is positive:"),
         ((-0.1,), "A negative gap says"),
