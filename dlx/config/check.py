@@ -114,9 +114,11 @@ def _loss(loss: Loss, examples: Examples) -> Iterator[Fault]:
     if mismatch := loss.mismatch(examples):
         known: dict[str, Any] = members(Loss)
         fitting = [name for name, other in known.items() if other.model_construct().mismatch(examples) is None]
-        # A loss that would fit with its defaults says itself which setting is at fault.
-        hint = None if loss.name in fitting else f"losses that fit: {', '.join(fitting) or 'none'}"
-        yield Fault(("loss",), mismatch, hint)
+        if loss.name in fitting:  # with its defaults: one of its settings is at fault, which it names
+            named = [key for key in sorted(loss.model_fields_set) if f"`{key}`" in mismatch]
+            yield Fault(("loss", *named[:1]), mismatch)
+        else:
+            yield Fault(("loss",), mismatch, f"losses that fit: {', '.join(fitting) or 'none'}")
 
 
 def _target_scale(loss: Loss, data: Dataset) -> Iterator[Fault]:

@@ -317,12 +317,15 @@ class Metric(Definition):
     Attributes:
         tasks: The kinds of target the metric fits.
         higher_is_better: Which way is better.
+        gathers: Whether the "sums" of batches are laid end to end instead of added, [B, ...] each, for a metric that
+            needs all outputs at once.
     """
 
     package: ClassVar[str] = "dlx.metrics"
     family: ClassVar[str] = "metric"
     tasks: ClassVar[tuple[Task, ...]]
     higher_is_better: ClassVar[bool]
+    gathers: ClassVar[bool] = False
 
     @abstractmethod
     def update(self, batch: Scored) -> Sums:
@@ -330,4 +333,4 @@ class Metric(Definition):
 
     @abstractmethod
     def compute(self, sums: Sums) -> Tensor:
-        """Turn the sums over all batches into the metric, a scalar."""
+        """Turn the sums over all batches into the metric, a scalar; what was gathered has padding of weight 0."""

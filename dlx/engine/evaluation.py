@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -90,11 +91,12 @@ class Evaluator:
         Returns:
             The mean loss and the metrics, [1 + number of metrics, M], float64. A row of NaN stays NaN.
         """
-        total: tuple[Tensor, ...] | None = None
-        for chunk in self._chunks[part]:
-            sums = self._replay(weights, *chunk)
-            total = sums if total is None else tuple(a + b for a, b in zip(total, sums, strict=True))
-        (closed,) = self._replay_close(*(total or ()))
+        by_chunk = zip(*(self._replay(weights, *chunk) for chunk in self._chunks[part]), strict=True)
+        total = [
+            torch.cat(parts, 1) if gathers else functools.reduce(torch.add, parts)
+            for gathers, parts in zip(self._gathers, by_chunk, strict=True)
+        ]
+        (closed,) = self._replay_close(*total)
         return closed
 
     def _flat_sums(self, weights: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
@@ -103,6 +105,8 @@ class Evaluator:
         named = rows.layout.unflatten(weights) | rows.constants
         sums = vmap(self._sums)(named, self._loss_h, rows.target_map, *batch)
         flat, self._structure = pytree.tree_flatten(sums)
+        metrics = zip(rows.recipe.metrics, sums[-1], strict=True)
+        self._gathers = [False, False, *(metric.gathers for metric, each in metrics for _ in each)]
         return tuple(flat)
 
     def _sums(

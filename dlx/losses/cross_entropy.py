@@ -45,8 +45,8 @@ class CrossEntropy(Loss):
         names = examples.target_names
         if examples.task == self.task and self.class_weights is not None and len(self.class_weights) != len(names):
             shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-            found = f"`class_weights` has {len(self.class_weights)}"
-            return f"{found}, but must have a number for each of the {len(names)} classes: {shown}"
+            found = len(self.class_weights)
+            return f"`class_weights` needs a number for each of the {len(names)} classes ({shown}), but has {found}"
         return super().mismatch(examples)
 
     def num_outputs(self, num_targets: int) -> int:

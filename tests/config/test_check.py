@@ -103,9 +103,9 @@ def test_targets_that_are_no_counts(refused: Callable[..., str]) -> None:
 def test_class_weights_of_another_length(refused: Callable[..., str]) -> None:
     base = split("{}", "{name: cross_entropy, class_weights: [1, 2, 1]}")
     assert refused(classes(100, 100), base=base) == (
-        "x.yaml:3:7: `class_weights` has 3, but must have a number for each of the 2 classes: kind 0, kind 1\n"
+        "x.yaml:3:44: `class_weights` needs a number for each of the 2 classes (kind 0, kind 1), but has 3\n"
         "    3 | loss: {name: cross_entropy, class_weights: [1, 2, 1]}\n"
-        "      |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"
+        "      |                                            ^^^^^^^^^"
     )
 
 

@@ -49,7 +49,14 @@ def test_regression_scores(num_members: int, chunk: int, monkeypatch: pytest.Mon
             assert scores == pytest.approx(expected, rel=1e-10)
 
 
-def test_classification_scores() -> None:
+def _calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
+    shares, _, _ = stats.binned_statistic(-confidence, [right - confidence], "sum", 15, (-1, 0))
+    return np.abs(shares).sum() / len(right)
+
+
+@pytest.mark.parametrize("chunk", [512, 7])
+def test_classification_scores(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "CHUNK_EXAMPLES", chunk)
     members, examples = make_members([Cell(0), Cell(1)], dtype="float64")
     theta = initial_weights(members)
     data = DeviceExamples.load(examples, torch.device("cpu"), torch.float64)
@@ -68,5 +75,8 @@ def test_classification_scores() -> None:
         "accuracy": metrics.accuracy_score(truth, guess),
         "balanced_accuracy": metrics.balanced_accuracy_score(truth, guess),
         "f1": metrics.f1_score(truth, guess, average="macro"),
+        "top_k": 1.0,
+        "roc_auc": metrics.roc_auc_score(truth, probabilities, multi_class="ovr"),
+        "calibration_error": _calibration_error(probabilities.max(1), guess == truth),
     }
     assert scores == pytest.approx(expected)

@@ -31,4 +31,4 @@ def test_a_weight_for_each_class() -> None:
     classes = Examples(np.zeros((3, 1)), np.arange(3), "classification", ("x",), ("a", "b", "c"))
     assert CrossEntropy(class_weights=(1.0, 2.0, 3.0)).mismatch(classes) is None
     found = CrossEntropy(class_weights=(1.0, 2.0)).mismatch(classes)
-    assert found == "`class_weights` has 2, but must have a number for each of the 3 classes: a, b, c"
+    assert found == "`class_weights` needs a number for each of the 3 classes (a, b, c), but has 2"
