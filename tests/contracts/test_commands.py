@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from dlx.commands.inspect import inspect
 from dlx.commands.resume import resume
 from dlx.commands.train import train
-from dlx.core.definition import Dataset, Loss
+from dlx.core.definition import Dataset, Loss, Model, Optimizer
 from dlx.core.records import Finished
 from dlx.core.registry import registered
+from dlx.reporting.inspection import inspection_text
 from dlx.tracking.checkpoints import load_tensors
 
 FILES = {
@@ -59,3 +61,26 @@ def test_a_complete_run_directory(tmp_path: Path, data: str, loss: str) -> None:
     assert state["populations"][0]["epoch"] == 2
     records = list(resume(run, ["training.epochs=3"]))
     assert isinstance(records[-1], Finished)
+
+
+def is_inspected(config: Path, *overrides: str) -> None:
+    found = inspect(config, ["device=cpu", *overrides])
+    assert sum(layer["num_parameters"] for layer in found["layers"]) == found["num_parameters"]
+    assert found["flops"]["step"] > found["flops"]["forward"] * found["batch_size"] > 0
+    assert found["one_batch"]["steps"] > 0
+    assert found["one_batch"]["end"] < found["one_batch"]["start"]
+    assert inspection_text(found)
+
+
+@pytest.mark.parametrize(("data", "loss"), PAIRS)
+def test_inspection(tmp_path: Path, data: str, loss: str) -> None:
+    config = tmp_path / "smallest.yaml"
+    config.write_text(f"data: {data}\nmodel: linear\nloss: {loss}\n")
+    is_inspected(config)
+
+
+@pytest.mark.parametrize("word", [*registered(Model), *registered(Optimizer)])
+def test_inspection_of_every_model_and_rule(tmp_path: Path, word: str) -> None:
+    config = tmp_path / "smallest.yaml"
+    config.write_text("data: iris\nmodel: linear\nloss: cross_entropy\n")
+    is_inspected(config, f"{'model' if word in registered(Model) else 'optimizer'}={word}")
