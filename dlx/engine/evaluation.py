@@ -18,6 +18,7 @@ from dlx.engine.population import Member, with_twin
 from dlx.engine.replay import Replay
 from dlx.engine.rows import Rows
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 CHUNK_EXAMPLES = 512
 """Examples of one member evaluated at once, at most."""
 
@@ -162,3 +163,37 @@ def score_members(
         }
         for row, member in enumerate(members)
     }
+
+
+def predict_members(members: Sequence[Member], theta: Tensor, inputs: Floats) -> Floats:
+    """Predict with weights of finished members; what one predicts does not depend on the others.
+
+    Args:
+        members: Members of one structure.
+        theta: Their weights, [M, P].
+        inputs: Raw inputs of each member, [M, N, D], or the same for all, [N, D]; at least one.
+
+    Returns:
+        Class probabilities, or values in the target's own units, [M, N, C].
+    """
+    numbers = with_twin(range(len(members)))
+    flat = torch.from_numpy(inputs.reshape(-1, inputs.shape[-1])).to(theta)
+    data = DeviceExamples(flat, flat.new_zeros(len(flat), 1))
+    rows = Rows([members[number] for number in numbers], theta[numbers], data)
+    num_inputs = inputs.shape[-2]
+    num_chunks = -(-num_inputs // CHUNK_EXAMPLES)
+    size = -(-num_inputs // num_chunks)
+    place = np.minimum(np.arange(num_chunks * size), num_inputs - 1).reshape(num_chunks, 1, size)
+    first = np.array(numbers)[:, None] * (num_inputs if inputs.ndim == 3 else 0)
+
+    def predict(parameters: dict[str, Tensor], target_map: dict[str, Tensor], scaled: Tensor) -> Tensor:
+        predictions = rows.recipe.loss.predict(functional_call(rows.module, parameters, (scaled,))).double()
+        return predictions * target_map["scale"] + target_map["shift"] if target_map else predictions
+
+    maps = {name: each.double() for name, each in rows.target_map.items()}
+    chunks = []
+    with torch.no_grad():
+        for indices in place:
+            scaled = rows.feed.gather_inputs(torch.from_numpy(first + indices).to(theta.device))
+            chunks.append(vmap(predict)(rows.layout.unflatten(rows.theta), maps, scaled))
+    return torch.cat(chunks, 1)[: len(members), :num_inputs].cpu().numpy()
