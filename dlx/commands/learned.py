@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -80,6 +81,12 @@ def learned(plan: Plan, populations: Sequence[Population]) -> dict[str, Any]:
     else:
         figures = {"fitted_curve": _fitted_curve(plan, shown), "predictions": _predictions(plan, part, scored)}
     return {name: values for name, values in figures.items() if values is not None}
+
+
+def learned_text(values: dict[str, Any]) -> str:
+    """Write the content of learned.json, a line per figure: long rows of numbers are not for reading line by line."""
+    lines = [f"  {json.dumps(name)}: {json.dumps(each, ensure_ascii=False)}" for name, each in values.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 Predicted = tuple[Learner, Any, Floats]

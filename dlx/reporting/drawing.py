@@ -25,6 +25,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = "osD^vP*X<>"
 DPI = 100
 """Pixels per inch of the small figures; the learning curve has more."""
+LARGEST = 1e150
+"""Larger values are drawn as this: axes and squares of them would overflow."""
 LONGEST = 16
 """Characters of a name that is given room in a figure, at most."""
 
@@ -70,8 +72,10 @@ def save_figure(draw: Callable[[], Figure], path: Path, dpi: int = 150) -> None:
     replace_file(path, buffer.getvalue())
 
 
-def panels(width: float, height: float, title: str, note: str, rows: int = 1, columns: int = 1) -> list[Axes]:
-    """Make a figure with a heading and panels in a grid; give the panels row by row.
+def panels(
+    width: float, height: float, title: str, note: str, rows: int = 1, columns: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure with a heading and panels in a grid, given row by row.
 
     Args:
         width: Inches of one panel with its labels.
@@ -97,7 +101,7 @@ def panels(width: float, height: float, title: str, note: str, rows: int = 1, co
         panel.spines[["top", "right"]].set_visible(False)
         panel.set_axisbelow(True)
         panel.grid(color=GRID_COLOUR, linewidth=0.6)
-    return list(axes.flat)
+    return figure, list(axes.flat)
 
 
 def label(axes: Axes, x: str, y: str) -> None:
@@ -125,5 +129,6 @@ def over_seeds(count: int, text: str = "mean and ±1 standard deviation (band)")
 
 
 def numbers(values: Sequence[float | None]) -> Floats:
-    """Turn values into an array, NaN for what is missing."""
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    """Turn values into an array, NaN for what is missing, no value so large that axes or squares overflow."""
+    found = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return np.clip(found, -LARGEST, LARGEST)

@@ -54,7 +54,8 @@ class Reliability:
         is_right = probabilities.argmax(1) == targets
         where = np.searchsorted(bin_edges()[1:-1], top)
         count, correct = (np.bincount(each, minlength=NUM_BINS) for each in (where, where[is_right]))
-        return cls(count, np.bincount(where, top, NUM_BINS), correct)
+        confidence: Floats = np.bincount(where, weights=top, minlength=NUM_BINS).astype(np.float64)
+        return cls(count, confidence, correct)
 
     def __add__(self, other: Reliability) -> Reliability:
         return Reliability(self.count + other.count, self.confidence + other.confidence, self.correct + other.correct)

@@ -20,8 +20,12 @@ from dlx.tracking.checkpoints import load_tensors
 FILES = {
     "run.json", "config.input.yaml", "config.resolved.yaml", "environment.json", "metrics.jsonl", "result.json",
     "timing.json", "checkpoints/best.safetensors", "checkpoints/last.safetensors", "checkpoints/state.safetensors",
-    "preprocessing.json", "figures/learning_curve.png", "report.md",
+    "preprocessing.json", "figures/learning_curve.png", "learned.json", "report.md",
 }  # fmt: skip
+PICTURES = {
+    "classification": {"figures/confusion.png", "figures/calibration.png"},
+    "regression": {"figures/predictions.png"},
+}
 
 
 def fits(data: str, loss: str) -> bool:
@@ -47,15 +51,20 @@ def test_a_complete_run_directory(tmp_path: Path, data: str, loss: str) -> None:
     assert isinstance(last, Finished)
     run = last.run_dir
     found = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
-    assert found - {".lock"} == FILES
+    task = registered(Loss)[loss].task
+    pictures = PICTURES[task] | ({"figures/regions.png"} if data == "two_moons" else set())
+    if "gradient_norm" in (run / "metrics.jsonl").read_text():
+        pictures.add("figures/gradient_norms.png")
+    assert found - {".lock"} == FILES | pictures
     for name in FILES:
         if name.endswith(".json"):
             json.loads((run / name).read_text())
     assert json.loads((run / "run.json").read_text())["status"] == "done"
     assert (run / "config.input.yaml").read_text() == config.read_text()
     assert [json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()] == [1, 2]
-    assert (run / "figures" / "learning_curve.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    assert "figures/learning_curve.png" in (run / "report.md").read_text()
+    for name in {"figures/learning_curve.png", *pictures}:
+        assert (run / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+        assert f"({name})" in (run / "report.md").read_text()
     tensors, state = load_tensors(run / "checkpoints" / "state.safetensors")
     assert tensors
     assert state["populations"][0]["epoch"] == 2
