@@ -64,6 +64,17 @@ def test_regions_and_points(tmp_path: Path) -> None:
     assert "seed 3" in figure.texts[1].get_text()
 
 
+def test_a_region_lies_where_its_points_do() -> None:
+    corner = np.zeros((8, 8), dtype=int)
+    corner[6:, 6:] = 1  # large x and large y
+    figure = regions.draw("a", values(corner, points={}))
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[::-1, :, :3] / 255
+    for point, colour in (((0.9, 9.5), COLOURS[1]), ((0.9, 0.5), COLOURS[0]), ((-0.9, 9.5), COLOURS[0])):
+        x, y = figure.axes[0].transData.transform(point).round().astype(int)
+        np.testing.assert_allclose(pixels[y, x], 0.62 + 0.38 * np.array(to_rgb(colour)), atol=0.01)
+
+
 def test_disagreement(tmp_path: Path) -> None:
     agreeing = np.full((8, 8), 5)
     agreeing[:, 4] = 2
