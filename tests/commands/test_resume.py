@@ -183,6 +183,9 @@ def test_more_epochs_for_nobody_are_refused_at_once(tmp_path: Path, overrides: l
 
 def test_an_extended_run_has_no_result_until_it_is_done_again(tmp_path: Path) -> None:
     run = small_run(tmp_path)
+    (run / "figures").mkdir()
+    for name in ("learning_curve", *TITLES):
+        (run / "figures" / f"{name}.png").touch()
     crash(resume(run, ["training.epochs=9"]), 1, leaves_a_note=False)
     for name in ("result.json", "learned.json", "timing.json", "report.md"):
         assert not (run / name).exists()
