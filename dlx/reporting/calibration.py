@@ -68,6 +68,6 @@ def sentence(values: dict[str, Any]) -> str:
     return (
         "Where the curve lies on the diagonal, predictions that claim a probability of 0.8 are right in 80 % of cases; "
         "below it the model is too sure of itself, above it not sure enough. The expected calibration error, the mean "
-        f"distance from the diagonal, is {_error(values)}; on the whole the probabilities lie {abs(difference):.2g} "
+        f"distance from the diagonal, is {_error(values)}. On the whole the probabilities lie {abs(difference):.2g} "
         f"{which} the accuracy. Bins with few predictions tell little."
     )

@@ -81,7 +81,8 @@ def sentence(values: dict[str, Any]) -> str:
     """Say what is to be seen: which class is taken for which most often."""
     counts = np.array(values["counts"], dtype=np.int64)
     wrong = counts - np.diag(np.diag(counts))
-    how = f"Each row is a true class, each column a predicted one, counted on the {values['part']} part{_over(values)}."
+    how = f"Each row is a true class, each column a predicted one, counted on the {values['part']} part"
+    how += f",{_over(values)}." if _over(values) else "."
     if not wrong.any():
         return f"{how} All predictions are right."
     true, predicted = np.unravel_index(wrong.argmax(), wrong.shape)

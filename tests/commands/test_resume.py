@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from dlx.commands.resume import resume
 from dlx.commands.train import train
 from dlx.core.errors import CheckpointError, DivergedError, PartlyDivergedError, RunError, UsageError
+from dlx.reporting.gallery import TITLES
 
 # Seeds that stop early, one by one, so that the population is compacted between.
 SEEDS = ["seeds=5", "training.epochs=12", "training.early_stopping={patience: 2}", "schedule=linear_decay"]
