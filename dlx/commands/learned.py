@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import json
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from dlx.statistics.classification import Reliability, bin_edges, confusion_coun
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 GROUP = 64
 """Members that predict at once, at most."""
+MAX_VALUES = 1 << 25
+"""Input values that they read at once, at most, unless one alone reads more."""
 GRID = 128
 """Points along each side of a map of decision regions."""
 CURVE = 200
@@ -68,18 +70,9 @@ def learned(plan: Plan, populations: Sequence[Population]) -> dict[str, Any]:
         if course.divergence is None
     ]
     part = list(plan.members[0].parts.named())[-1]
-    scored = [each for each in predict_part(plan, learners, part) if np.isfinite(each[2]).all()]
-    if not scored:
-        return {}
-    shown = [learner for learner, _, _ in scored]
-    if plan.examples.task == "classification":
-        figures = {
-            "confusion": _confusion(plan, part, scored),
-            "calibration": _calibration(part, scored),
-            "regions": _regions(plan, shown),
-        }
-    else:
-        figures = {"fitted_curve": _fitted_curve(plan, shown), "predictions": _predictions(plan, part, scored)}
+    scored = (each for each in predict_part(plan, learners, part) if np.isfinite(each.predictions).all())
+    task = plan.examples.task
+    figures = _of_classes(plan, part, scored) if task == "classification" else _of_values(plan, part, list(scored))
     return {name: values for name, values in figures.items() if values is not None}
 
 
@@ -89,17 +82,30 @@ def learned_text(values: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-Predicted = tuple[Learner, Any, Floats]
-"""A member, its targets, [N] or [N, C], and its predictions, [N, C]."""
+class Predicted(NamedTuple):
+    """A member, the targets of its part, [N] or [N, C], and its predictions, [N, C]."""
+
+    learner: Learner
+    targets: Any
+    predictions: Floats
 
 
 def predict_part(plan: Plan, learners: Sequence[Learner], part: str) -> Iterator[Predicted]:
-    """Predict a part of the data, each member its own, some members at a time."""
-    for start in range(0, len(learners), GROUP):
-        group = learners[start : start + GROUP]
-        indices = np.stack([getattr(learner.member.parts, part) for learner in group])
-        predictions = _predict(group, plan.examples.inputs[indices])
-        yield from zip(group, plan.examples.targets[indices], predictions, strict=True)
+    """Predict a part of the data, each member its own, as many members at a time as memory is meant for."""
+    examples = plan.examples
+    for group in _groups(learners, plan.members[0].parts.named()[part].size * examples.inputs[0].size):
+        parts = [getattr(learner.member.parts, part) for learner in group]
+        is_shared = all(np.array_equal(each, parts[0]) for each in parts)
+        predictions = _predict(group, examples.inputs[parts[0] if is_shared else np.stack(parts)])
+        for learner, indices, values in zip(group, parts, predictions, strict=True):
+            yield Predicted(learner, examples.targets[indices], values)
+
+
+def _groups(learners: Sequence[Learner], num_values: int) -> Iterator[Sequence[Learner]]:
+    """Cut members into groups that read so many input values each."""
+    size = max(1, min(GROUP, MAX_VALUES // num_values))
+    for start in range(0, len(learners), size):
+        yield learners[start : start + size]
 
 
 def _predict(learners: Sequence[Learner], inputs: Floats) -> Floats:
@@ -107,36 +113,63 @@ def _predict(learners: Sequence[Learner], inputs: Floats) -> Floats:
     return predict_members([learner.member for learner in learners], weights, inputs)
 
 
-def _confusion(plan: Plan, part: str, scored: Sequence[Predicted]) -> dict[str, Any]:
+def _of_classes(plan: Plan, part: str, scored: Iterable[Predicted]) -> dict[str, Any]:
+    num_classes = len(plan.examples.target_names)
+    judged = [
+        (
+            each.learner,
+            confusion_counts(each.targets, each.predictions.argmax(1), num_classes),
+            Reliability.of(each.targets, each.predictions),
+        )
+        for each in scored
+    ]
+    if not judged:
+        return {}
+    learners, matrices, diagrams = map(list, zip(*judged, strict=True))
+    return {
+        "confusion": _confusion(plan, part, learners, matrices),
+        "calibration": _calibration(part, learners, diagrams),
+        "regions": _regions(plan, learners),
+    }
+
+
+def _of_values(plan: Plan, part: str, scored: Sequence[Predicted]) -> dict[str, Any]:
+    if not scored:
+        return {}
+    fitted = _fitted_curve(plan, [each.learner for each in scored])
+    return {"fitted_curve": fitted, "predictions": _predictions(plan, part, scored)}
+
+
+def _confusion(plan: Plan, part: str, learners: Sequence[Learner], matrices: Sequence[Any]) -> dict[str, Any]:
     names = plan.examples.target_names
-    matrices = [confusion_counts(targets, values.argmax(1), len(names)) for _, targets, values in scored]
-    single = [{"seed": each[0].seed, "counts": matrix.tolist()} for each, matrix in zip(scored, matrices, strict=True)]
+    single = [
+        {"seed": learner.seed, "counts": matrix.tolist()} for learner, matrix in zip(learners, matrices, strict=True)
+    ]
     return {
         "part": part,
         "classes": list(names),
-        "num_seeds": len(scored),
+        "num_seeds": len(learners),
         "counts": sum(matrices[1:], matrices[0]).tolist(),
         **({"members": single} if len(single) * len(names) ** 2 <= MAX_COUNTS else {}),
     }
 
 
-def _calibration(part: str, scored: Sequence[Predicted]) -> dict[str, Any]:
-    diagrams = [Reliability.of(targets, values) for _, targets, values in scored]
+def _calibration(part: str, learners: Sequence[Learner], diagrams: Sequence[Reliability]) -> dict[str, Any]:
     pooled = functools.reduce(operator.add, diagrams)
     errors = [diagram.error for diagram in diagrams]
     mean, std = mean_and_std(errors)
     held = [count or None for count in pooled.count.tolist()]
     return {
         "part": part,
-        "num_seeds": len(scored),
+        "num_seeds": len(learners),
         "edges": bin_edges().tolist(),
         "count": pooled.count.tolist(),
         "confidence": [n and each / n for n, each in zip(held, pooled.confidence.tolist(), strict=True)],
         "accuracy": [n and each / n for n, each in zip(held, pooled.correct.tolist(), strict=True)],
         "expected_calibration_error": {"mean": mean, "std": std},
         "members": [
-            {"seed": each[0].seed, "expected_calibration_error": error}
-            for each, error in zip(scored, errors, strict=True)
+            {"seed": learner.seed, "expected_calibration_error": error}
+            for learner, error in zip(learners, errors, strict=True)
         ],
     }
 
@@ -169,8 +202,7 @@ def _fitted_curve(plan: Plan, learners: Sequence[Learner]) -> dict[str, Any] | N
     if examples.inputs.shape[1:] != (1,):
         return None
     x = _span(examples.inputs[:, 0], CURVE)
-    groups = [learners[start : start + GROUP] for start in range(0, len(learners), GROUP)]
-    curves = np.concatenate([_predict(group, x[:, None])[..., 0] for group in groups])
+    curves = np.concatenate([_predict(group, x[:, None])[..., 0] for group in _groups(learners, CURVE)])
     return {
         "feature": examples.feature_names[0],
         "target": examples.target_names[0],
@@ -185,8 +217,8 @@ def _fitted_curve(plan: Plan, learners: Sequence[Learner]) -> dict[str, Any] | N
 
 def _predictions(plan: Plan, part: str, scored: Sequence[Predicted]) -> dict[str, Any]:
     """Give true and predicted values of a part, those of all seeds in one cloud for each target."""
-    targets = np.concatenate([targets for _, targets, _ in scored])
-    predictions = np.concatenate([values for _, _, values in scored])
+    targets = np.concatenate([each.targets for each in scored])
+    predictions = np.concatenate([each.predictions for each in scored])
     kept = _thinned(np.arange(len(targets)))
     return {
         "part": part,

@@ -171,20 +171,21 @@ def predict_members(members: Sequence[Member], theta: Tensor, inputs: Floats) ->
     Args:
         members: Members of one structure.
         theta: Their weights, [M, P].
-        inputs: Raw inputs of each member, [M, N, D], or the same for all, [N, D]; at least one.
+        inputs: Raw inputs of each member, [M, N, *input_shape], or the same for all, [N, *input_shape]; at least one.
 
     Returns:
         Class probabilities, or values in the target's own units, [M, N, C].
     """
     numbers = with_twin(range(len(members)))
-    flat = torch.from_numpy(inputs.reshape(-1, inputs.shape[-1])).to(theta)
+    shape = members[0].recipe.spec.input_shape
+    is_shared, num_inputs = inputs.ndim == 1 + len(shape), inputs.shape[-1 - len(shape)]
+    flat = torch.from_numpy(inputs.reshape(-1, *shape)).to(theta)
     data = DeviceExamples(flat, flat.new_zeros(len(flat), 1))
     rows = Rows([members[number] for number in numbers], theta[numbers], data)
-    num_inputs = inputs.shape[-2]
     num_chunks = -(-num_inputs // CHUNK_EXAMPLES)
     size = -(-num_inputs // num_chunks)
     place = np.minimum(np.arange(num_chunks * size), num_inputs - 1).reshape(num_chunks, 1, size)
-    first = np.array(numbers)[:, None] * (num_inputs if inputs.ndim == 3 else 0)
+    first = np.array(numbers)[:, None] * (0 if is_shared else num_inputs)
 
     def predict(parameters: dict[str, Tensor], target_map: dict[str, Tensor], scaled: Tensor) -> Tensor:
         predictions = rows.recipe.loss.predict(functional_call(rows.module, parameters, (scaled,))).double()

@@ -140,7 +140,7 @@ def test_one_seed_alone_has_the_numbers_it_has_in_company(tmp_path: Path) -> Non
 
 
 def test_large_runs_leave_small_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, limit in (("MAX_COUNTS", 19), ("MAX_POINTS", 10), ("GROUP", 2), ("MAX_SEEDS", 2)):
+    for name, limit in (("MAX_COUNTS", 19), ("MAX_POINTS", 10), ("GROUP", 2), ("MAX_SEEDS", 2), ("MAX_VALUES", 1)):
         monkeypatch.setattr(module, name, limit)
     found = read(small_run(tmp_path, "seeds=5"))
     assert "members" not in found["confusion"]
