@@ -103,7 +103,7 @@ def _one_batch_lines(one: dict[str, Any], batch_size: int) -> Iterator[str]:
     over = f" (mean over {one['num_seeds']} seeds)" if one["num_seeds"] > 1 else ""
     yield f"can it overfit one batch of {batch_size} examples: {answer}"
     course = f"loss {format_number(one['start'])} -> {format_number(one['end'])} in {one['steps']} steps{over}"
-    yield f"  {course}, without prior and schedule; a yes is 1 % of it"
+    yield f"  {course}, without prior and schedule (yes: down to 1 %)"
     if one["num_diverged"]:
         yield f"  {one['num_diverged']} of {one['num_seeds']} seeds diverged: {WHY_DIVERGED}"
     elif not one["is_overfitted"]:
