@@ -30,8 +30,8 @@ class EmpiricalRisk:
         self._is_weight = rows.layout.is_weight().to(rows.theta)
         self._replay = Replay(self._value_and_gradient, fixed=(rows.theta,))
         self._replay_value = Replay(self._value_alone, fixed=(rows.theta,))
-        self._replay_hessian = Replay(self._hessian, fixed=(rows.theta,))
-        self._replay_gauss_newton = Replay(self._gauss_newton, fixed=(rows.theta,))
+        self._replay_hessian = Replay(self._hessian_times, fixed=(rows.theta,))
+        self._replay_gauss_newton = Replay(self._gauss_newton_times, fixed=(rows.theta,))
         self.keys = torch.zeros(len(rows.members), dtype=torch.int32, device=rows.theta.device)
         """The key of each row's own noise at this step, [M]; set before a step."""
         self.batch: tuple[Tensor, ...] = ()
@@ -56,14 +56,15 @@ class EmpiricalRisk:
 
     def hessian(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the values [M], the gradients [M, P] and the Hessians [M, P, P]."""
-        value, gradient, matrix = self._replay_hessian(theta, *self.batch)
-        return value, gradient, matrix
+        pieces = [self._replay_hessian(theta, units, *self.batch) for units in derivatives.directions(theta)]
+        value, gradient, _ = pieces[0]
+        return value, gradient, derivatives.stack_columns(columns for _, _, columns in pieces)
 
     def gauss_newton(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the values [M], the gradients [M, P] and the Gauss-Newton matrices [M, P, P]."""
         value, gradient = self.value_and_gradient(theta)
-        (matrix,) = self._replay_gauss_newton(theta, *self.batch)
-        return value, gradient, matrix
+        pieces = [self._replay_gauss_newton(theta, units, *self.batch) for units in derivatives.directions(theta)]
+        return value, gradient, derivatives.stack_columns(columns for (columns,) in pieces)
 
     def residuals(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Give A [M, B C + P, P] and b [M, B C + P], float64, with value = |A theta - b|**2."""
@@ -87,11 +88,11 @@ class EmpiricalRisk:
 
         return derivatives.Composite(outputs, slope, self._penalty)
 
-    def _hessian(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return derivatives.hessian(lambda at: self._value(at, *batch), theta)
+    def _hessian_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return derivatives.hessian_times(lambda at: self._value(at, *batch), theta, vectors)
 
-    def _gauss_newton(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor]:
-        return (derivatives.gauss_newton(self._composite(*batch), theta),)
+    def _gauss_newton_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor]:
+        return (derivatives.gauss_newton_times(self._composite(*batch), theta, vectors),)
 
     def _value_alone(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor]:
         return (self._value(theta, *batch),)

@@ -69,7 +69,12 @@ BEYOND_GRADIENT = [name for name, cls in registered(Optimizer).items() if not is
 
 
 @pytest.mark.parametrize("name", BEYOND_GRADIENT)
-@pytest.mark.parametrize("partner", [PARTNERS[0], {**PARTNERS[1], "schedule": None}], ids=["classes", "values"])
+@pytest.mark.parametrize(
+    ("partner", "threads"),
+    [(PARTNERS[0], 1), ({**PARTNERS[1], "schedule": None}, 2)],
+    ids=["classes", "values"],
+    indirect=["threads"],
+)
 def test_rule_beyond_the_gradient(name: str, partner: dict[str, Any], threads: int) -> None:
     assert_invariant(
         rates=rates_for(name, RATES), **{**partner, "optimizer": name, "hidden": (5,), **NEEDS.get(name, {})}
