@@ -157,7 +157,9 @@ def _optimizer(
     steps = _steps_per_epoch(sections)
     if mismatch := optimizer.mismatch(model, loss, prior, steps):
         known: dict[str, Any] = members(Optimizer)
-        fitting = [name for name, cls in known.items() if cls().mismatch(model, loss, prior, steps) is None]
+        fitting = [
+            name for name, cls in known.items() if cls.model_construct().mismatch(model, loss, prior, steps) is None
+        ]
         yield Fault(("optimizer",), mismatch, f"rules that fit: {', '.join(fitting)}")
 
 

@@ -1,7 +1,7 @@
 """Second derivatives of M functions at once: Hessians, Gauss-Newton matrices and linear residual systems.
 
 Each function takes differentiable callables of theta, [M, P], whose rows do not mix, so that one backward pass gives
-the same entry of every row. A matrix is taken column by column, some columns in one batched pass.
+the same entry of every row. A matrix is taken column by column: times unit vectors, some in one batched pass.
 
 Source:
     Pearlmutter (1994), "Fast exact multiplication by the Hessian"; Schraudolph (2002), "Fast curvature matrix-vector
@@ -10,7 +10,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -35,47 +35,56 @@ class Composite:
     penalty: Callable[[Tensor], Tensor]
 
 
+def directions(theta: Tensor) -> Iterator[Tensor]:
+    """Give the unit vectors of R^P for every row, [K, M, P] some at a time: a matrix times them is its columns."""
+    eye = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
+    for piece in torch.split(eye, COLUMNS):
+        yield piece.unsqueeze(1).expand(-1, *theta.shape)
+
+
+def stack_columns(columns: Iterable[Tensor]) -> Tensor:
+    """Make matrices [M, P, P] of their columns, [K, M, P] some at a time."""
+    return torch.cat(list(columns)).transpose(0, 1).contiguous()
+
+
 @torch.enable_grad()
-def hessian(value: Callable[[Tensor], Tensor], theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Differentiate M functions twice.
+def hessian_times(value: Callable[[Tensor], Tensor], theta: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Multiply the Hessians of M functions with vectors.
 
     Args:
         value: theta [M, P] -> [M].
         theta: Where, [M, P].
+        vectors: [K, M, P].
 
     Returns:
-        Values [M], gradients [M, P], Hessians [M, P, P].
+        Values [M], gradients [M, P], products [K, M, P].
     """
     theta = theta.detach().requires_grad_()
     values = value(theta)
     (gradient,) = torch.autograd.grad(values.sum(), theta, create_graph=True)
-    columns = torch.cat(list(_pull(gradient, theta, _units(theta))))
-    return values.detach(), gradient.detach(), columns.transpose(0, 1).contiguous()
+    return values.detach(), gradient.detach(), _pull(gradient, theta, vectors)
 
 
 @torch.enable_grad()
-def gauss_newton(objective: Composite, theta: Tensor) -> Tensor:
-    """Give  sum_i J_i^T H_i J_i + the Hessian of the penalty,  a matrix without negative eigenvalues for a convex loss.
+def gauss_newton_times(objective: Composite, theta: Tensor, vectors: Tensor) -> Tensor:
+    """Multiply  sum_i J_i^T H_i J_i + the Hessian of the penalty  with vectors.
 
     J_i is the Jacobian of example i's outputs and H_i the Hessian of its (weighted) loss by its outputs: the Hessian
-    if the outputs were linear in theta.
+    if the outputs were linear in theta, without negative eigenvalues for a convex loss.
 
     Args:
         objective: The parts of M objectives.
         theta: Where, [M, P].
+        vectors: [K, M, P].
 
     Returns:
-        [M, P, P].
+        Products, [K, M, P].
     """
     theta = theta.detach().requires_grad_()
     outputs = objective.outputs(theta)
-    curvature = _curvature(objective, outputs)
-    columns: list[Tensor] = []
-    for pushed in _push(outputs, theta):
-        weighed = (curvature * pushed.unsqueeze(-1)).sum(-2)  # H_i J_i e, [K, M, B, C]
-        columns += _pull(outputs, theta, iter([weighed]))
-    matrix = torch.cat(columns).transpose(0, 1).contiguous()
-    return matrix + torch.diag_embed(_penalty_curvature(objective, theta))
+    pushed = _push(outputs, theta, vectors)
+    weighed = (_curvature(objective, outputs) * pushed.unsqueeze(-1)).sum(-2)  # H_i J_i v, [K, M, B, C]
+    return _pull(outputs, theta, weighed) + _penalty_curvature(objective, theta) * vectors
 
 
 @torch.enable_grad()
@@ -95,7 +104,7 @@ def residuals(objective: Composite, theta: Tensor) -> tuple[Tensor, Tensor]:
     origin = torch.zeros_like(theta).requires_grad_()
     outputs = objective.outputs(origin)
     curvature = _curvature(objective, outputs).diagonal(dim1=-2, dim2=-1).double()
-    jacobian = torch.cat(list(_push(outputs, origin))).double()  # [P, M, B, C]
+    jacobian = torch.cat([_push(outputs, origin, units) for units in directions(origin)]).double()  # [P, M, B, C]
     scale = (curvature / 2).sqrt()
     slope = objective.slope(outputs).detach().double()
     # An example of weight 0 has neither slope nor curvature.
@@ -125,34 +134,25 @@ def _penalty_curvature(objective: Composite, theta: Tensor) -> Tensor:
     return _gradient(slope.sum(), theta) if slope.requires_grad else torch.zeros_like(theta)
 
 
-def _push(outputs: Tensor, theta: Tensor) -> Iterator[Tensor]:
-    """Give J e of each unit vector e, [K, M, B, C] some at a time.
+def _push(outputs: Tensor, theta: Tensor, vectors: Tensor) -> Tensor:
+    """Give J v of vectors [K, M, P], [K, M, B, C].
 
-    The pulled-back vector J^T u is linear in u, so its derivative by u in the direction e is J e: two reverse passes,
+    The pulled-back vector J^T u is linear in u, so its derivative by u in the direction v is J v: two reverse passes,
     where forward mode would need a rule for each operation of a module.
     """
     u = torch.zeros_like(outputs).requires_grad_()
     (pulled,) = torch.autograd.grad(outputs, theta, u, create_graph=True)
-    yield from _pull(pulled, u, _units(theta))
+    return _pull(pulled, u, vectors)
 
 
-def _units(theta: Tensor) -> Iterator[Tensor]:
-    """Give the unit vectors of R^P for every row, [K, M, P] some at a time."""
-    eye = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
-    for piece in torch.split(eye, COLUMNS):
-        yield piece.unsqueeze(1).expand(-1, *theta.shape)
-
-
-def _pull(outputs: Tensor, inputs: Tensor, directions: Iterator[Tensor]) -> Iterator[Tensor]:
-    """Give the derivative by ``inputs`` of the outputs along each direction, [K, *inputs.shape] some at a time."""
-    for piece in directions:
-        if not outputs.requires_grad:
-            yield torch.zeros(len(piece), *inputs.shape, dtype=inputs.dtype, device=inputs.device)
-            continue
-        (pulled,) = torch.autograd.grad(
-            outputs, inputs, piece, retain_graph=True, is_grads_batched=True, materialize_grads=True
-        )
-        yield pulled.detach()
+def _pull(outputs: Tensor, inputs: Tensor, vectors: Tensor) -> Tensor:
+    """Give the derivative by ``inputs`` of the outputs along each of K vectors, [K, *inputs.shape]."""
+    if not outputs.requires_grad:
+        return torch.zeros(len(vectors), *inputs.shape, dtype=inputs.dtype, device=inputs.device)
+    (pulled,) = torch.autograd.grad(
+        outputs, inputs, vectors, retain_graph=True, is_grads_batched=True, materialize_grads=True
+    )
+    return pulled.detach()
 
 
 def _gradient(scalar: Tensor, inputs: Tensor) -> Tensor:

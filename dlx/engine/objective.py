@@ -58,8 +58,8 @@ class EmpiricalRisk:
         self.num_streams = len(OWN_STREAMS) + len(self._keyed)
         self._replay = Replay(self._value_and_gradient, fixed=(rows.theta,))
         self._replay_value = Replay(self._value_alone, fixed=(rows.theta,))
-        self._replay_hessian = Replay(self._hessian, fixed=(rows.theta,))
-        self._replay_gauss_newton = Replay(self._gauss_newton, fixed=(rows.theta,))
+        self._replay_hessian = Replay(self._hessian_times, fixed=(rows.theta,))
+        self._replay_gauss_newton = Replay(self._gauss_newton_times, fixed=(rows.theta,))
 
     def begin(self, batch: Batch) -> None:
         """Take the batch of the next step; every evaluation until the next is of it, with the same noise."""
@@ -103,14 +103,15 @@ class EmpiricalRisk:
         """Give the values [M], the gradients [M, P] and the Hessians [M, P, P]."""
         if self._rows.layout.statistics:
             self.value(theta)  # moves them
-        value, gradient, matrix = self._replay_hessian(theta, *self._batch)
-        return value, gradient, matrix
+        pieces = [self._replay_hessian(theta, units, *self._batch) for units in derivatives.directions(theta)]
+        value, gradient, _ = pieces[0]
+        return value, gradient, derivatives.stack_columns(columns for _, _, columns in pieces)
 
     def gauss_newton(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the values [M], the gradients [M, P] and the Gauss-Newton matrices [M, P, P]."""
         value, gradient = self.value_and_gradient(theta)
-        (matrix,) = self._replay_gauss_newton(theta, *self._batch)
-        return value, gradient, matrix
+        pieces = [self._replay_gauss_newton(theta, units, *self._batch) for units in derivatives.directions(theta)]
+        return value, gradient, derivatives.stack_columns(columns for (columns,) in pieces)
 
     def residuals(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Give A [M, B C + P, P] and b [M, B C + P], float64, with value = |A theta - b|**2."""
@@ -199,8 +200,8 @@ class EmpiricalRisk:
         (gradient,) = torch.autograd.grad(value.sum(), theta)
         return value.detach(), gradient, *moved
 
-    def _hessian(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return derivatives.hessian(lambda at: self._value(at, Batch(*batch))[0], theta)
+    def _hessian_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return derivatives.hessian_times(lambda at: self._value(at, Batch(*batch))[0], theta, vectors)
 
-    def _gauss_newton(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor]:
-        return (derivatives.gauss_newton(self._composite(Batch(*batch)), theta),)
+    def _gauss_newton_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor]:
+        return (derivatives.gauss_newton_times(self._composite(Batch(*batch)), theta, vectors),)

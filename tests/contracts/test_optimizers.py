@@ -92,7 +92,7 @@ def whole_least_squares(x: Any, g: Any, hessian: Any, h: Any, memory: dict) -> A
 # Rules that do not work coordinate by coordinate: the next point from the point, gradient and Hessian, on a quadratic.
 # On least squares the Gauss-Newton matrix is the Hessian.
 WHOLE = {"gauss_newton": whole_newton, "least_squares": whole_least_squares, "newton": whole_newton}
-ELSEWHERE = {name: f"tests/optimizers/test_{name}.py" for name in ("evolution", "lbfgs")}
+ELSEWHERE = {name: f"tests/optimizers/test_{name}.py" for name in ("cma_es", "evolution", "lbfgs")}
 """Where rules that need more than a quadratic have their independent computation."""
 LOOK_AHEAD = {"nesterov", "rmsprop_nesterov"}
 """Rules whose gradient is taken at theta + momentum v."""
