@@ -60,7 +60,7 @@ def load_state(run: RunDir, plan: Plan) -> list[Population] | None:
 
 
 def _check_length(run: RunDir, epochs: int, populations: Sequence[Population]) -> None:
-    begun = max(population.epoch + bool(population.losses) for population in populations)
+    begun = max(population.epoch + bool(len(population.losses)) for population in populations)
     if begun > epochs:
         raise CheckpointError(
             f"{run.path / STATE} is in epoch {begun}, but {run.path / 'config.resolved.yaml'} was changed to "

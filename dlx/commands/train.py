@@ -148,7 +148,7 @@ def write_figures_and_report(
 
 def _where(populations: Sequence[Population], path: Path) -> str:
     furthest = max(populations, key=lambda population: (population.epoch, len(population.losses)))
-    steps = f" and {len(furthest.losses)} steps" if furthest.losses else ""
+    steps = f" and {len(furthest.losses)} steps" if len(furthest.losses) else ""
     return f"stopped after {furthest.epoch} epochs{steps}, all saved; go on with: dlx resume {path}"
 
 

@@ -73,7 +73,7 @@ class Progress:
 
     Attributes:
         epoch: Number of the running epoch, from 1.
-        step: Steps of it that every member has done.
+        step: Steps of it that are done, on average over the chunks of the population.
         num_steps: Steps of an epoch.
     """
 

@@ -45,6 +45,13 @@ def prepare_torch(threads: int, tf32: bool) -> None:
     torch.backends.cudnn.allow_tf32 = tf32
 
 
+def release_memory() -> None:
+    """Give freed memory back to the system once, where glibc was told to keep it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if platform.libc_ver()[0] == "glibc" else None
+    if trim is not None:
+        trim(0)
+
+
 def keep_memory() -> None:
     """Tell the C library to keep what is freed: every step needs the same memory again.
 

@@ -12,12 +12,14 @@ and every epoch, so that between two records all of them stand still and can be 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import methodcaller
 
 import torch
 
-from dlx.core.records import EpochDone, Progress, Record
+from dlx.core.records import EpochDone, MemberEpoch, Progress, Record
+from dlx.engine.device import num_workers, release_memory
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.population import Member, Population
 from dlx.engine.program import Program
@@ -58,15 +60,30 @@ def fit(populations: Sequence[Population], data: DeviceExamples, pause: float = 
         ``Progress`` within an epoch, ``EpochDone`` after it.
     """
     programs = [Program(population, data) for population in populations]
-    with ThreadPoolExecutor(
-        len(programs), initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)
-    ) as pool:
-        run = map if len(programs) == 1 else pool.map
+    threads = torch.get_num_threads()
+    workers = min(len(programs), num_workers(data.inputs.device, threads))
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+        run, advance = map if workers == 1 else pool.map, methodcaller("advance", pause)
+        finish = _finish_and_release if len(programs) > workers else Program.finish_epoch
         while programs := [program for program in programs if not program.population.is_finished]:
-            epoch = programs[0].population.epoch + 1
-            # A list, so that all programs have come to a stop: all() alone would go on at the first that is not done.
-            while not all(list(run(lambda program: program.advance(pause), programs))):
-                step = min(len(program.population.losses) for program in programs)
+            epoch, waiting = programs[0].population.epoch + 1, programs
+            # As many as there are workers go through their epoch, then the next: few are in the cache and in mid-epoch.
+            while waiting := list(_not_done(run(advance, waiting[:workers]), waiting)):
+                step = sum(len(program.population.losses) for program in programs) // len(programs)
                 yield Progress(epoch, step, programs[0].num_steps)
-            members = [record for records in run(Program.finish_epoch, programs) for record in records]
+            members = [record for records in run(finish, programs) for record in records]
             yield EpochDone(epoch, tuple(members))
+
+
+def _finish_and_release(program: Program) -> list[MemberEpoch]:
+    """Finish an epoch, and give back memory: into the pieces that one chunk leaves the next may not fit."""
+    members = program.finish_epoch()
+    release_memory()
+    return members
+
+
+def _not_done(are_done: Iterable[bool], programs: Sequence[Program]) -> Iterator[Program]:
+    """Give the programs that are not done: of the first it is known, the others have not begun."""
+    answers = list(are_done)  # all of them, so that all have come to a stop
+    yield from (program for program, is_done in zip(programs, answers, strict=False) if not is_done)
+    yield from programs[len(answers) :]

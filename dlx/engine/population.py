@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -134,7 +134,7 @@ class Population:
         last_weights: Weights of each member when it stopped, [M, P + Q].
         courses: How each member's training goes.
         epoch: Epochs that are done.
-        losses: Objectives of the steps done in the current epoch, [rows] each.
+        losses: Objectives of the steps done in the current epoch, [steps, rows].
     """
 
     members: tuple[Member, ...]
@@ -145,8 +145,8 @@ class Population:
     best_weights: Tensor
     last_weights: Tensor
     courses: list[Course]
+    losses: Tensor
     epoch: int = 0
-    losses: list[Tensor] = field(default_factory=list)
 
     @classmethod
     def build(cls, members: Sequence[Member], device: torch.device) -> Population:
@@ -173,13 +173,14 @@ class Population:
             best_weights=initial.clone(),
             last_weights=initial.clone(),
             courses=[Course() for _ in members],
+            losses=weights.new_empty(0, len(rows)),
         )
 
     def save(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Give all that a restart needs beside the members: named tensors, and the rest as JSON."""
-        tensors = {"weights": self.weights, "best_weights": self.best_weights, "last_weights": self.last_weights}
+        names = ("weights", "best_weights", "last_weights", "losses")
+        tensors = {name: getattr(self, name) for name in names}
         tensors |= {f"state.{name}": tensor for name, tensor in self.state.items()}
-        tensors |= {"losses": torch.stack(self.losses)} if self.losses else {}
         rest = {
             "cells": [list(member.cell) for member in self.members],
             "rows": self.rows,
@@ -226,8 +227,8 @@ class Population:
             best_weights=tensors["best_weights"].to(device),
             last_weights=tensors["last_weights"].to(device),
             courses=courses,
+            losses=tensors["losses"].to(device),
             epoch=rest["epoch"],
-            losses=list(tensors["losses"].to(device)) if "losses" in tensors else [],
         )
 
     @property

@@ -98,11 +98,15 @@ class Program:
         indices = torch.from_numpy(self._plan.draw(population.epoch + 1)).to(device)
         self._first_step = indices[:1], keys[0]
         first = len(population.losses)
+        # One tensor for all: what each step left behind would cut the memory of its successors into pieces.
+        losses = self._rows.theta.new_empty(self.num_steps, len(population.rows))
+        losses[:first] = population.losses
         for step, batch in enumerate(self._rows.feed.batches(indices, self._weights, first), first):
             self._objective.begin(Batch(*batch, keys[step]))
             if self._rates is not None:
                 self._h.lr = self._rates[step]
-            population.losses.append(self._step(self._plan.active[step]))
+            losses[step] = self._step(self._plan.active[step])
+            population.losses = losses[: step + 1]
             yield
 
     def _learning_rates(self, done: Tensor) -> Tensor | None:
@@ -145,8 +149,7 @@ class Program:
         """Score all rows and take everything the epoch gave to the host in one piece."""
         population, evaluator, rates = self.population, self._evaluator, self._rates
         told = population.recipe.optimizer.diagnostics(population.state)
-        losses = torch.stack(population.losses)
-        blocks = {"losses": losses, "gradient_norms": self._gradient_norms()}
+        blocks = {"losses": population.losses, "gradient_norms": self._gradient_norms()}
         blocks |= {"rates": rates.squeeze(2)} if rates is not None else {}
         blocks |= {"diagnostics": torch.stack(list(told.values()))} if told else {}
         blocks |= {part: evaluator.scores(population.weights, part) for part in evaluator.parts}
@@ -170,12 +173,12 @@ class Program:
         population.keep(population.best_weights, [member for member, record in of if record.is_best])
         population.keep(population.last_weights, [member for member, record in of if record.stop_reason])
         population.steps = population.steps + self._num_steps
-        population.losses = []
         population.epoch += 1
         self._steps = None
         if population.is_sparse():
             population.compact()
             self._compile()
+        population.losses = population.losses.new_empty(0, len(population.rows))
         return records
 
     def _judge(self, member: int, row: int, epoch: _Epoch) -> MemberEpoch:

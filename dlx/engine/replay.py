@@ -25,6 +25,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dlx.engine.device import release_memory
+
 ENUMERATED = {torch.contiguous_format: 0, torch.preserve_format: 1, torch.channels_last: 2, torch.strided: 0}
 """Numbers that graphs have for what Python has objects for; those of c10's MemoryFormat and Layout."""
 Function = Callable[..., tuple[Tensor, ...]]
@@ -53,6 +55,9 @@ class Replay:
         recording = self._recordings[key]
         if recording is None:
             recording = self._recordings[key] = self._record(inputs)
+            # A recording holds every intermediate tensor at once; what stays among them would keep their memory in
+            # pieces that the next large recording (of another chunk of the population) does not fit into.
+            release_memory()
         with torch.no_grad():
             return recording(*inputs)
 

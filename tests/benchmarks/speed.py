@@ -200,6 +200,21 @@ def populations() -> None:
         population(peers, hidden, "adam", "peer / dlx at least 3", regular=True)
 
 
+def many() -> None:
+    """Train 10,000 members of the digits MLP in chunks, in a process of their own, against 500: time and memory."""
+    code = (
+        "import resource, sys; sys.path.insert(0, {folder!r}); from speed import dlx_fit; "
+        "print(dlx_fit({num}, 128, 'adam', 3, 1, {cores}), "
+        "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)"
+    )
+    print("\n10,000 members, H = 128, Adam (at most 4 GB, no slower per member)")
+    for num in (500, 10_000):
+        program = code.format(folder=str(Path(__file__).parent), num=num, cores=CORES)
+        done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+        microseconds, gigabytes = map(float, done.stdout.split())
+        print(f"  {num:6} members: {microseconds:.0f} us a member-step, {gigabytes:.2f} GiB at most")
+
+
 def breakdown(num_members: int, hidden: int) -> None:
     """Print where the time of a step goes, one chunk on one thread, and its floor."""
     prepare_torch(1, tf32=False)
@@ -315,11 +330,13 @@ def command_lines() -> None:
 def main() -> None:
     """Measure everything."""
     print(json.dumps({"cores": CORES, "torch": torch.__version__, "numpy": np.__version__, "load": os.getloadavg()}))
-    chosen = sys.argv[1:] or ["lone", "population", "breakdown", "rules", "command"]
+    chosen = sys.argv[1:] or ["lone", "population", "many", "breakdown", "rules", "command"]
     if "lone" in chosen:
         lone()
     if "population" in chosen:
         populations()
+    if "many" in chosen:
+        many()
     if "breakdown" in chosen:
         for num_members, hidden in ((1, 128), (60, 32), (60, 128)):
             breakdown(num_members, hidden)
