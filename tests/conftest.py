@@ -29,7 +29,7 @@ def stack() -> Callable[..., Hyper]:
     def stacked(rows: Sequence[Definition], dtype: torch.dtype = torch.float64) -> Hyper:
         columns = {
             name: torch.tensor([[row.tunables()[name]] for row in rows], dtype=torch.float64)
-            for name in rows[0].tunable_names()
+            for name in rows[0].tunables()
         }
         values = {name: column.to(dtype) for name, column in columns.items()}
         return Hyper(values, {name: (1 - column).to(dtype) for name, column in columns.items()})

@@ -25,14 +25,17 @@ NEEDS: dict[str, dict[str, Any]] = {
 CPU = torch.device("cpu")
 
 
-def make_examples(task: str, num_examples: int = 90, num_features: int = 5, num_targets: int = 3) -> Examples:
+def make_examples(
+    task: str, num_examples: int = 90, num_features: int = 5, num_targets: int = 3, is_count: bool = False
+) -> Examples:
     """Make examples that a small model can learn, on an odd scale."""
     rng = np.random.default_rng(0)
     inputs = 3 + 2 * rng.normal(size=(num_examples, num_features))
     signal = (inputs - 3) @ rng.normal(size=(num_features, num_targets)) + rng.normal(size=(num_examples, num_targets))
     names = tuple(f"t{number}" for number in range(num_targets))
     features = tuple(f"f{number}" for number in range(num_features))
-    targets = signal.argmax(1) if task == "classification" else 10 + 4 * signal
+    values = rng.poisson(np.exp(0.5 * signal)).astype(float) if is_count else 10 + 4 * signal
+    targets = signal.argmax(1) if task == "classification" else values
     return Examples(inputs, targets, task, features, names)  # type: ignore[arg-type]
 
 
@@ -46,11 +49,12 @@ def make_members(
     cells: Iterable[Cell],
     *,
     model: str = "mlp",
-    loss: str = "cross_entropy",
+    loss: str | Loss = "cross_entropy",
     optimizer: str = "adam",
     rates: Iterable[float | None] | None = None,
     activation: str = "relu",
     hidden: tuple[int, ...] = (7,),
+    layers: dict[str, Any] | None = None,
     prior: dict[str, Any] | None = None,
     schedule: dict[str, Any] | None = None,
     split: dict[str, Any] | None = None,
@@ -61,16 +65,18 @@ def make_members(
 ) -> tuple[list[Member], Examples]:
     """Build one member per cell; ``rates`` gives each a learning rate of its own."""
     cells = list(cells)
-    chosen = registered(Loss)[loss]()
-    examples = make_examples(chosen.task, num_features=num_features, num_targets=num_targets)
-    layers = {"hidden": hidden, "activation": registered(Activation)[activation]()} if model == "mlp" else {}
-    dataset: Dataset = TwoMoons(split=Split(**(split or {})))
+    chosen = registered(Loss)[loss]() if isinstance(loss, str) else loss
+    is_count = chosen.raw_targets
+    examples = make_examples(chosen.task, num_features=num_features, num_targets=num_targets, is_count=is_count)
+    own = {"hidden": hidden, "activation": registered(Activation)[activation]()} if model == "mlp" else {}
+    target_scale = "none" if is_count else "standard"
+    dataset: Dataset = TwoMoons(split=Split(**(split or {})), target_scale=target_scale)
     metrics = [cls() for cls in registered(Metric).values() if chosen.task in cls.tasks]
     settings = {"epochs": 3, "batch_size": 10, "early_stopping": None, **(training or {})}
     members = []
     for cell, rate in zip(cells, rates or [None] * len(cells), strict=True):
         recipe = Recipe(
-            model=registered(Model)[model](**layers),
+            model=registered(Model)[model](**own, **(layers or {})),
             loss=chosen,
             prior=registered(Prior)[prior["name"]](**prior) if prior else None,
             optimizer=registered(Optimizer)[optimizer](**({} if rate is None else {"lr": rate})),
@@ -99,7 +105,7 @@ def train(
         for each in getattr(record, "members", ()):
             epochs[each.cell].append(each)
     return {
-        member.cell: (population.last_theta[row], population.best_theta[row], epochs[member.cell])
+        member.cell: (population.last_weights[row], population.best_weights[row], epochs[member.cell])
         for population in populations
         for row, member in enumerate(population.members)
     }

@@ -81,6 +81,8 @@ def _traits(cls: Any) -> Iterator[tuple[str, str]]:
     if issubclass(cls, Loss):
         yield "task", cls.task
         yield "distribution", cls.distribution
+        if cls.raw_targets:
+            yield "targets", "not scaled: data.target_scale=none"
     if issubclass(cls, Metric):
         yield "task", " or ".join(cls.tasks)
         yield "better", "higher" if cls.higher_is_better else "lower"
@@ -115,7 +117,7 @@ def _range(field: dict[str, Any]) -> str:
     if "enum" in field:
         return f"one of {', '.join(map(str, field['enum']))}"
     if "anyOf" in field:
-        arms = field["anyOf"]
+        arms = sorted(field["anyOf"], key=lambda arm: arm.get("type") == "array")
         return _range(arms[0]) if "enum" in arms[0] else " or ".join(map(_range, arms))
     if field["type"] == "array":
         return f"a list, each entry {_range(field['items'])}"

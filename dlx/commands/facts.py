@@ -53,10 +53,13 @@ def _split(plan: Plan) -> str:
 
 def _training(experiment: Experiment, num_train: int) -> str:
     training = experiment.training
-    steps = num_steps(num_train, training.batch_size)
+    batch_size = training.examples_per_step(num_train)
+    steps = num_steps(num_train, batch_size)
+    portions = f"{steps} steps of {batch_size} examples each" if steps > 1 else f"a step of all {num_train} examples"
     rule = training.early_stopping
     stopping = f"early stopping with patience {rule.patience}" if rule else "no early stopping"
-    return f"{training.epochs} epochs at most, {steps} steps of {training.batch_size} examples each, {stopping}"
+    others = [f"{name.replace('_', ' ')} {value:g}" for name, value in training.tunables().items()]
+    return ", ".join([f"{training.epochs} epochs at most, {portions}", stopping, *others])
 
 
 def _seeds(experiment: Experiment) -> str:
@@ -67,8 +70,8 @@ def _seeds(experiment: Experiment) -> str:
 
 
 def _definition(definition: Definition) -> str:
-    """Spell a definition in one line: its name, then its settings."""
-    settings = ((name, value) for name, value in definition if name != "name")
+    """Spell a definition in one line: its name, then its settings that are not null."""
+    settings = ((name, value) for name, value in definition if name != "name" and value is not None)
     return ", ".join([definition.name, *(f"{name} {_value(value)}" for name, value in settings)])
 
 
@@ -79,5 +82,5 @@ def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, bool):
-        return str(value).lower()
+        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -15,6 +15,7 @@ from dlx.config.experiment import Experiment
 from dlx.core.errors import DataError, UsageError
 from dlx.core.records import Cell
 from dlx.core.types import Examples, Spec
+from dlx.data.splits import part_sizes
 from dlx.engine.device import choose_device, prepare_torch
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.population import Member, Recipe, build_members
@@ -52,8 +53,8 @@ class Plan:
             training=experiment.training,
             spec=Spec(examples.inputs.shape[1:], num_outputs, getattr(torch, experiment.dtype)),
         )
-        require_memory(recipe, len(experiment.seed_list))
         split = experiment.data.split
+        require_memory(recipe, len(experiment.seed_list), part_sizes(split, len(examples)).train)
         cells = [Cell(seed, split.repeat, split.fold) for seed in experiment.seed_list]
         return cls(experiment, examples, device, build_members(recipe, experiment.data, examples, cells))
 
@@ -81,15 +82,20 @@ WORKING_BYTES = 8
 """Bytes of a number that a rule works with: matrices are taken apart in float64."""
 
 
-def require_memory(recipe: Recipe, num_members: int) -> None:
+def require_memory(recipe: Recipe, num_members: int, num_train: int) -> None:
     """Refuse models that this machine cannot hold, before anything is allocated.
+
+    Args:
+        recipe: What is trained and how.
+        num_members: Members that train at once, M.
+        num_train: Training examples.
 
     Raises:
         UsageError: If the parameters, or the matrices of the update rule, need more than the machine's memory.
     """
     num_parameters = recipe.layout().num_parameters
     needed = num_parameters * num_members * recipe.spec.dtype.itemsize * THETA_COPIES
-    num_residuals = recipe.training.batch_size * recipe.spec.num_outputs
+    num_residuals = recipe.training.examples_per_step(num_train) * recipe.spec.num_outputs
     extra = recipe.optimizer.working_numbers(num_parameters, num_residuals) * num_members * WORKING_BYTES
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > available:

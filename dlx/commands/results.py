@@ -37,6 +37,7 @@ def _member_line(member: MemberEpoch) -> dict[str, Any]:
         "stop_reason": member.stop_reason,
         "divergence": member.divergence and dataclasses.asdict(member.divergence),
         "optimizer": member.diagnostics or None,
+        "gradient_norm": member.gradient_norms or None,
     }
 
 
@@ -58,8 +59,8 @@ def train_result(experiment: Experiment, populations: Sequence[Population], data
     best: dict[Cell, dict[str, Scores]] = {}
     last: dict[Cell, dict[str, Scores]] = {}
     for population in populations:
-        best |= score_members(population.members, population.best_theta, data, PARTS)
-        last |= score_members(population.members, population.last_theta, data, PARTS)
+        best |= score_members(population.members, population.best_weights, data, PARTS)
+        last |= score_members(population.members, population.last_weights, data, PARTS)
     courses = {
         member.cell: course
         for population in populations

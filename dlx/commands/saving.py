@@ -114,10 +114,10 @@ def save_weights(run: RunDir, plan: Plan, populations: Sequence[Population]) -> 
     """Save best (if it has any) and last weights of every member, named as in its model's ``state_dict``."""
     layout = plan.recipe.layout()
     for population in populations:
-        last = population.last_theta.clone()
+        last = population.last_weights.clone()
         population.keep(last, population.active)  # an interrupted member's are where it stands
-        for kind, theta in (("best", population.best_theta), ("last", last)):
-            stacked = layout.unflatten(theta)
+        for kind, weights in (("best", population.best_weights), ("last", last)):
+            stacked = layout.unflatten(weights)
             for row, (member, course) in enumerate(zip(population.members, population.courses, strict=True)):
                 if kind == "best" and not course.best_epoch:
                     continue  # it diverged, or was interrupted, before an epoch that could be the best

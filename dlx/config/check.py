@@ -11,7 +11,7 @@ import numpy as np
 
 from dlx.config.diagnostics import Fault
 from dlx.config.keys import members
-from dlx.core.definition import Dataset, Loss, Metric, Model, Optimizer, Prior, Schedule
+from dlx.core.definition import Dataset, FirstOrder, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.settings import EarlyStopping, Split
 from dlx.core.types import Examples
 from dlx.data.batches import num_steps
@@ -89,6 +89,12 @@ def _early_stopping(
         yield Fault(("training", "early_stopping") if is_given else (*SPLIT, "valid"), message, hint)
 
 
+def _plateau(data: Dataset, schedule: Schedule) -> Iterator[Fault]:
+    if data.split.valid == 0 and schedule.reads_history:
+        message = f"`{schedule.name}` watches the validation loss, but data.split.valid is 0"
+        yield Fault(("schedule",), message, "set data.split.valid>0, or another schedule")
+
+
 def _metrics(metrics: Sequence[Metric], sections: Mapping[str, Any]) -> Iterator[Fault]:
     """The data say what a metric must fit; where they are not known, the loss does."""
     names = [metric.name for metric in metrics]
@@ -108,7 +114,18 @@ def _loss(loss: Loss, examples: Examples) -> Iterator[Fault]:
     if mismatch := loss.mismatch(examples):
         known: dict[str, Any] = members(Loss)
         fitting = [name for name, other in known.items() if other.model_construct().mismatch(examples) is None]
-        yield Fault(("loss",), mismatch, f"losses that fit: {', '.join(fitting) or 'none'}")
+        if loss.name in fitting:  # with its defaults: one of its settings is at fault, which it names
+            named = [key for key in sorted(loss.model_fields_set) if f"`{key}`" in mismatch]
+            yield Fault(("loss", *named[:1]), mismatch)
+        else:
+            yield Fault(("loss",), mismatch, f"losses that fit: {', '.join(fitting) or 'none'}")
+
+
+def _target_scale(loss: Loss, data: Dataset) -> Iterator[Fault]:
+    if loss.raw_targets and data.target_scale != "none":
+        is_given = "target_scale" in data.model_fields_set
+        message = f"`{loss.name}` needs targets as they are, but data.target_scale is {data.target_scale}"
+        yield Fault(("data", "target_scale") if is_given else ("loss",), message, "set data.target_scale=none")
 
 
 def _classes(examples: Examples) -> Iterator[Fault]:
@@ -152,7 +169,18 @@ def _steps_per_epoch(sections: Mapping[str, Any]) -> int | None:
     if not {"data", "batch_size", "examples"} <= known.keys() or any(_split(known["data"])):
         return None
     largest = part_sizes(known["data"].split, len(known["examples"])).train
+    if known["batch_size"] == "full":
+        return 1
     return num_steps(largest, known["batch_size"]) if largest > 0 else None
+
+
+def _clipping(optimizer: Optimizer, clip_value: float | None, clip_norm: float | None) -> Iterator[Fault]:
+    if isinstance(optimizer, FirstOrder):
+        return
+    for key, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
+        if limit is not None:
+            message = f"`{optimizer.name}` does more with a gradient than follow it, so it cannot be clipped"
+            yield Fault(("training", key), message, "leave it out")
 
 
 def _schedule(optimizer: Optimizer, schedule: Schedule) -> Iterator[Fault]:
@@ -162,13 +190,13 @@ def _schedule(optimizer: Optimizer, schedule: Schedule) -> Iterator[Fault]:
         yield Fault(("schedule",), message, "leave schedule out")
 
 
-def _batch(data: Dataset, batch_size: int, examples: Examples) -> Iterator[Fault]:
-    if any(_split(data)) or (data.split.folds or 0) > len(examples):
+def _batch(data: Dataset, batch_size: int | str, examples: Examples) -> Iterator[Fault]:
+    if batch_size == "full" or any(_split(data)) or (data.split.folds or 0) > len(examples):
         return
     largest = part_sizes(data.split, len(examples)).train
-    if batch_size > largest > 0:
+    if int(batch_size) > largest > 0:
         message = f"a batch of {batch_size} is larger than the training part, which has {largest} examples"
-        yield Fault(("training", "batch_size"), message, f"set training.batch_size={largest} or less")
+        yield Fault(("training", "batch_size"), message, f"set training.batch_size={largest} or less, or full")
 
 
 RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
@@ -176,13 +204,16 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _precision,
     _split,
     _early_stopping,
+    _plateau,
     _metrics,
     _loss,
+    _target_scale,
     _classes,
     _parts,
     _batch,
     _optimizer,
     _schedule,
+    _clipping,
 )
 
 

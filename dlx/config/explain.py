@@ -113,14 +113,22 @@ def _union_faults(found: Sequence[Problem], source: Source, root: Section) -> li
     """Report the arm that came furthest; where none fitted at all, what each of them expects."""
 
     def progress(problem: Problem) -> tuple[int, bool]:
-        return len(problem.path), problem.error["type"] not in EXPECTED
+        return len(problem.path), problem.error["type"] not in (*EXPECTED, "literal_error")
 
     best = max(progress(problem) for problem in found)
     found = [problem for problem in found if progress(problem) == best]
     if best[1] or len(found) == 1:
         return [_fault(problem, source, root) for problem in found]
-    wanted = " or ".join(dict.fromkeys(EXPECTED[problem.error["type"]] for problem in found))
+    wanted = " or ".join(dict.fromkeys(map(_wanted, found)))
     return [_not_of_type(found[0], wanted, source, root)]
+
+
+def _wanted(problem: Problem) -> str:
+    """Name what one arm of a union takes: a type, or one of some words."""
+    error = problem.error
+    if error["type"] == "literal_error":
+        return str(error["ctx"]["expected"]).replace("'", "`")
+    return EXPECTED[error["type"]]
 
 
 def _fault(problem: Problem, source: Source, root: Section) -> Fault:

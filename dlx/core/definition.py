@@ -2,31 +2,26 @@
 
 Its fields are its YAML keys; its methods are its mathematics; nothing else knows it. A field marked ``Tunable`` is a
 number that may differ between the members of a population: the engine stacks it and hands it to the methods in ``h``.
-Every other field is structure: members of equal structure train together, others in another population.
+Every other field is structure: members of equal structure train together, others in another population. A tunable that
+may be null is structure where it is null: with a number and without are two computations.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
-from dlx.core.settings import Scale, Split
-from dlx.core.types import Examples, Hyper, Scored, Spec, State, Sums, Task
+from dlx.core.settings import Scale, Split, Tunable, tunable_names
+from dlx.core.types import Examples, Hyper, Scored, Spec, State, Sums, Task, Watch
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-
-class TunableMarker:
-    """Marks a field whose value may differ between the members of one population."""
-
-
-T = TypeVar("T")
-Tunable = Annotated[T, TunableMarker()]
+__all__ = ["Tunable"]  # named here for those who write definitions
 
 
 class Definition(BaseModel, ABC):
@@ -50,15 +45,12 @@ class Definition(BaseModel, ABC):
     @classmethod
     def tunable_names(cls) -> tuple[str, ...]:
         """Name the fields that may differ between members, in the order of their declaration."""
-        marked = (
-            (name, any(isinstance(mark, TunableMarker) for mark in field.metadata))
-            for name, field in cls.model_fields.items()
-        )
-        return tuple(name for name, tunable in marked if tunable)
+        return tunable_names(cls)
 
     def tunables(self) -> dict[str, float]:
-        """Give the value of every tunable field."""
-        return {name: float(getattr(self, name)) for name in self.tunable_names()}
+        """Give the value of every tunable field that is not null."""
+        values = {name: getattr(self, name) for name in self.tunable_names()}
+        return {name: float(value) for name, value in values.items() if value is not None}
 
     @classmethod
     def more_keys(cls, values: Mapping[str, Any]) -> list[str]:
@@ -67,7 +59,7 @@ class Definition(BaseModel, ABC):
 
     def structure(self) -> dict[str, Any]:
         """Give every field that all members of a population must share."""
-        return self.model_dump(mode="json", exclude=set(self.tunable_names()))
+        return self.model_dump(mode="json", exclude=set(self.tunables()))
 
 
 class Dataset(Definition):
@@ -102,7 +94,15 @@ class Model(Definition):
     def build(self, spec: Spec) -> torch.nn.Module:
         """Build an ordinary module for one member, [B, *input_shape] -> [B, num_outputs].
 
-        Initial weights are drawn from torch's global generator, which the engine seeds for each member.
+        Initial weights are drawn from torch's global generator, which the engine seeds for each member. The module is
+        in training mode at the steps and in evaluation mode where it is scored. What it keeps beside its parameters is
+        in buffers:
+
+        - persistent ones are statistics that training moves (running means): each member has its own, and a forward
+          pass in training mode *assigns* the new value;
+        - others are constants that may differ between members (a rate of dropout);
+        - the engine fills those named ``key`` (int32, 32 random bits for this module at this step, for
+          ``core/noise.py``) and ``example_weights`` ([B], the weights of the batch's examples, 0 for padding).
         """
 
 
@@ -129,12 +129,14 @@ class Loss(Definition):
     Attributes:
         distribution: The distribution of the targets given the outputs.
         task: The kind of target the loss fits.
+        raw_targets: Whether the distribution is one of the targets as they are: scaled, they would not be its values.
     """
 
     package: ClassVar[str] = "dlx.losses"
     family: ClassVar[str] = "loss"
     distribution: ClassVar[str]
     task: ClassVar[Task]
+    raw_targets: ClassVar[bool] = False
 
     def mismatch(self, examples: Examples) -> str | None:
         """Say in a sentence why the loss does not fit these examples, or give None if it does."""
@@ -178,12 +180,11 @@ class Objective(Protocol):
     """M functions R^P -> R, evaluated at the rows of theta. Rows do not mix.
 
     Within a step every evaluation is of the same functions: the same batch, the same noise.
-
-    Attributes:
-        keys: int32 [M]: the key of each row's own noise at this step (``core/noise.py``), for rules that draw.
     """
 
-    keys: Tensor
+    @property
+    def keys(self) -> Tensor:
+        """The key of each row's own noise at this step, int32 [M] (``core/noise.py``), for rules that draw."""
 
     def value(self, theta: Tensor) -> Tensor:
         """Give the values, [M]."""
@@ -270,10 +271,17 @@ class FirstOrder(Optimizer):
 
 
 class Schedule(Definition):
-    """The learning rate as a function of the step: a warm-up, if there is one, then the schedule's own shape."""
+    """The learning rate as a function of the step: a warm-up, if there is one, then the schedule's own shape.
+
+    A schedule may also look at the validation losses: what ``watch`` makes of them is one more factor.
+
+    Attributes:
+        reads_history: Whether it does.
+    """
 
     package: ClassVar[str] = "dlx.schedules"
     family: ClassVar[str] = "schedule"
+    reads_history: ClassVar[bool] = False
 
     warmup: NonNegativeInt = 0
     """Steps over which the learning rate rises evenly from lr / warmup to lr before the schedule begins."""
@@ -298,6 +306,10 @@ class Schedule(Definition):
     def shape(self, steps: Tensor, h: Hyper) -> Tensor | None:
         """Give the factor without warm-up, 1 at step 0, or None for 1 at every step; as ``factor``."""
 
+    def watch(self, before: Watch, loss: float) -> Watch:
+        """Take in the validation loss of one member's epoch, a finite number."""
+        return before
+
 
 class Metric(Definition):
     """Sums over examples and a closing formula, so that any cut of the data gives the same number.
@@ -305,12 +317,15 @@ class Metric(Definition):
     Attributes:
         tasks: The kinds of target the metric fits.
         higher_is_better: Which way is better.
+        gathers: Whether the "sums" of batches are laid end to end instead of added, [B, ...] each, for a metric that
+            needs all outputs at once.
     """
 
     package: ClassVar[str] = "dlx.metrics"
     family: ClassVar[str] = "metric"
     tasks: ClassVar[tuple[Task, ...]]
     higher_is_better: ClassVar[bool]
+    gathers: ClassVar[bool] = False
 
     @abstractmethod
     def update(self, batch: Scored) -> Sums:
@@ -318,4 +333,4 @@ class Metric(Definition):
 
     @abstractmethod
     def compute(self, sums: Sums) -> Tensor:
-        """Turn the sums over all batches into the metric, a scalar."""
+        """Turn the sums over all batches into the metric, a scalar; what was gathered has padding of weight 0."""

@@ -19,6 +19,8 @@ from torch import Tensor
 
 MULTIPLIERS = (0x7FEB352D, 0x846CA68B - (1 << 32))
 """Those of lowbias32, as signed 32-bit integers."""
+SALTS = (0x1B873593, 0x27D4EB2F, 0x165667B1)
+"""Set apart what is hashed for different ends: without them key 0, which the hash maps to itself, would meet itself."""
 
 
 def mix(words: Tensor) -> Tensor:
@@ -60,7 +62,7 @@ def random_uniform(key: Tensor, shape: Sequence[int], dtype: torch.dtype) -> Ten
 def random_normal(key: Tensor, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """Draw from the standard normal distribution, at most 6 in size: [..., *shape]."""
     radius = random_uniform(key, shape, dtype).log_().mul_(-2).sqrt_()
-    return random_uniform(mix(key), shape, dtype).mul_(2 * math.pi).sin_().mul_(radius)
+    return random_uniform(mix(key ^ SALTS[0]), shape, dtype).mul_(2 * math.pi).sin_().mul_(radius)
 
 
 def step_keys(bases: Tensor, steps: Tensor, num_streams: int) -> Tensor:
@@ -74,5 +76,5 @@ def step_keys(bases: Tensor, steps: Tensor, num_streams: int) -> Tensor:
     Returns:
         int32 [..., M, S].
     """
-    streams = mix(torch.arange(1, num_streams + 1, dtype=torch.int32, device=bases.device))
-    return mix(mix(bases ^ mix(steps)).unsqueeze(-1) ^ streams)
+    streams = torch.arange(num_streams, dtype=torch.int32, device=bases.device)
+    return mix(mix(bases ^ mix(steps ^ SALTS[1])).unsqueeze(-1) ^ mix(streams ^ SALTS[2]))

@@ -43,8 +43,9 @@ class MemberEpoch:
         scores: Scores of the parts that are looked at while training (train, valid), by part.
         is_best: Whether this epoch has the lowest validation loss so far.
         stop_reason: Why the member stops after this epoch, or None if it goes on.
-        divergence: Set if the reason is that its loss is not finite; ``scores`` and ``diagnostics`` are empty then.
+        divergence: Set if the reason is that its loss is not finite; what follows and ``scores`` are empty then.
         diagnostics: What its update rule tells of its steps so far, by name.
+        gradient_norms: Norm of the gradient of each parameter tensor on the epoch's first batch, at the epoch's end.
     """
 
     cell: Cell
@@ -55,6 +56,7 @@ class MemberEpoch:
     stop_reason: StopReason | None
     divergence: Divergence | None
     diagnostics: dict[str, float] = field(default_factory=dict)
+    gradient_norms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

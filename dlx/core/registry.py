@@ -10,7 +10,7 @@ import importlib
 import inspect
 import pkgutil
 from functools import cache
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -88,6 +88,39 @@ class Registered:
         for member in members:
             handler.resolve_ref_schema(member)["required"] = ["name"]
         return {"anyOf": [{"enum": list(classes)}, *members]}
+
+
+class OneOrMany:
+    """Annotation of a field that is one definition of a family or a list of them, each read as by ``Registered``.
+
+    Args:
+        family: The family.
+    """
+
+    def __init__(self, family: type[Definition]) -> None:
+        self._family = family
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def read(value: Any, read_list: core_schema.ValidatorFunctionWrapHandler) -> Any:
+            return tuple(read_list(value)) if isinstance(value, list | tuple) else _look_up(self._family, value)
+
+        one = handler.generate_schema(Annotated[self._family, Registered()])
+        return core_schema.no_info_wrap_validator_function(
+            read,
+            core_schema.list_schema(one),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: (
+                    [each.model_dump(mode="json") for each in value]
+                    if isinstance(value, tuple)
+                    else value.model_dump(mode="json")
+                ),
+                when_used="always",
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        many = handler(schema)
+        return {"anyOf": [*many["items"]["anyOf"], many]}
 
 
 def _innermost(schema: Any) -> Any:

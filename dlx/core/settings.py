@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -10,6 +10,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     ValidationInfo,
     field_validator,
@@ -18,6 +19,23 @@ from pydantic import (
 
 Scale = Literal["standard", "minmax", "none"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class TunableMarker:
+    """Marks a field whose value may differ between the members of one population."""
+
+
+T = TypeVar("T")
+Tunable = Annotated[T, TunableMarker()]
+
+
+def tunable_names(section: type[BaseModel]) -> tuple[str, ...]:
+    """Name the fields that may differ between members, in the order of their declaration."""
+    marked = (
+        (name, any(isinstance(mark, TunableMarker) for mark in field.metadata))
+        for name, field in section.model_fields.items()
+    )
+    return tuple(name for name, tunable in marked if tunable)
 
 
 class Settings(BaseModel):
@@ -80,11 +98,32 @@ class EarlyStopping(Settings):
 
 
 class Training(Settings):
-    """How long and in what portions."""
+    """How long, in what portions, and with what done to inputs, weights and gradients on the way."""
 
     epochs: PositiveInt = 30
     """Passes over the training examples."""
-    batch_size: PositiveInt = 64
-    """Examples per step; a short last batch is padded with examples of weight 0."""
+    batch_size: PositiveInt | Literal["full"] = 64
+    """Examples per step; a short last batch is padded with examples of weight 0. `full` is the whole training part."""
     early_stopping: EarlyStopping | None = EarlyStopping()
     """When to stop early; null switches it off."""
+    clip_value: Tunable[PositiveFloat | None] = None
+    """Largest size of an entry of a member's gradient; larger ones are cut off. null switches it off."""
+    clip_norm: Tunable[PositiveFloat | None] = None
+    """Largest norm of a member's gradient, after `clip_value`; a longer one is shortened. null switches it off."""
+    input_noise: Tunable[NonNegativeFloat] = 0.0
+    """Standard deviation of Gaussian noise on the scaled inputs of each step."""
+    weight_noise: Tunable[NonNegativeFloat] = 0.0
+    """Standard deviation of Gaussian noise on the weights (not the biases) at which each step's gradient is taken."""
+
+    def tunables(self) -> dict[str, float]:
+        """Give the value of every tunable setting that is switched on."""
+        values = {name: getattr(self, name) for name in tunable_names(Training)}
+        return {name: float(value) for name, value in values.items() if value}
+
+    def structure(self) -> dict[str, Any]:
+        """Give what all members of a population must share: the other settings, and what is switched on."""
+        return {**self.model_dump(mode="json", exclude=set(tunable_names(Training))), "on": sorted(self.tunables())}
+
+    def examples_per_step(self, num_train: int) -> int:
+        """Give the size of a batch, B, of a plan with so many training examples."""
+        return num_train if self.batch_size == "full" else self.batch_size

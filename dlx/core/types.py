@@ -73,6 +73,20 @@ class Scored(NamedTuple):
     nll: torch.Tensor
 
 
+class Watch(NamedTuple):
+    """What a schedule remembers of a member's validation losses.
+
+    Attributes:
+        best: The lowest so far, as far as it counted as an improvement.
+        waited: Epochs since then.
+        factor: What the learning rate is multiplied with from now on.
+    """
+
+    best: float = float("inf")
+    waited: int = 0
+    factor: float = 1.0
+
+
 class Hyper(SimpleNamespace):
     """The tunables of one definition as tensors, by name: ``h.lr``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -37,12 +38,12 @@ class Chunks:
         num_chunks = -(-largest // CHUNK_EXAMPLES)
         place = np.arange(num_chunks * -(-largest // num_chunks)).reshape(num_chunks, 1, -1)
         sizes = np.array([len(each) for each in parts])[:, None]
-        is_example = torch.from_numpy((place < sizes).astype(np.float64)).to(rows.theta.device)
+        is_example = torch.from_numpy((place < sizes).astype(np.float64)).to(rows.weights.device)
         self._feed, self._num_rows = rows.feed, len(parts)
         self._weights = is_example
         shared = rows.feed.is_shared and all(np.array_equal(each, parts[0]) for each in parts)
         indices = [each[np.minimum(place[:, 0], len(each) - 1)] for each in (parts[:1] if shared else parts)]
-        self._indices = torch.from_numpy(np.stack(indices, 1)).to(rows.theta.device)
+        self._indices = torch.from_numpy(np.stack(indices, 1)).to(rows.weights.device)
         self._shared = [self._feed.gather(chunk) for chunk in self._indices] if shared else None
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
@@ -56,10 +57,10 @@ class Chunks:
 
 
 class Evaluator:
-    """Evaluates rows of theta.
+    """Evaluates the weights of rows.
 
     Args:
-        rows: Members, parameters and constants.
+        rows: Members, weights and constants.
         parts: Names of the parts to evaluate; those that are empty are left out.
     """
 
@@ -67,7 +68,7 @@ class Evaluator:
         self._rows = rows
         self._loss_h = rows.loss_tunables()
         self._chunks = {part: Chunks(rows, part) for part in parts if part in rows.members[0].parts.named()}
-        self._replay = Replay(self._flat_sums, fixed=(rows.theta,))
+        self._replay = Replay(self._flat_sums, fixed=(rows.weights,))
         self._replay_close = Replay(self._flat_scores)
 
     @property
@@ -80,32 +81,37 @@ class Evaluator:
         """Names of the scores, in the order of ``scores``."""
         return ["loss", *(metric.name for metric in self._rows.recipe.metrics)]
 
-    def scores(self, theta: Tensor, part: str) -> Tensor:
-        """Score each row on its examples of a part.
+    def scores(self, weights: Tensor, part: str) -> Tensor:
+        """Score each row on its examples of a part, its model in evaluation mode.
 
         Args:
-            theta: [M, P].
+            weights: [M, P + Q].
             part: Name of the part.
 
         Returns:
             The mean loss and the metrics, [1 + number of metrics, M], float64. A row of NaN stays NaN.
         """
-        total: tuple[Tensor, ...] | None = None
-        for chunk in self._chunks[part]:
-            sums = self._replay(theta, *chunk)
-            total = sums if total is None else tuple(a + b for a, b in zip(total, sums, strict=True))
-        (closed,) = self._replay_close(*(total or ()))
+        by_chunk = zip(*(self._replay(weights, *chunk) for chunk in self._chunks[part]), strict=True)
+        total = [
+            torch.cat(parts, 1) if gathers else functools.reduce(torch.add, parts)
+            for gathers, parts in zip(self._gathers, by_chunk, strict=True)
+        ]
+        (closed,) = self._replay_close(*total)
         return closed
 
-    def _flat_sums(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
+    def _flat_sums(self, weights: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
         rows = self._rows
-        sums = vmap(self._sums)(rows.layout.unflatten(theta), self._loss_h, rows.target_map, *batch)
+        rows.module.eval()
+        named = rows.layout.unflatten(weights) | rows.constants
+        sums = vmap(self._sums)(named, self._loss_h, rows.target_map, *batch)
         flat, self._structure = pytree.tree_flatten(sums)
+        metrics = zip(rows.recipe.metrics, sums[-1], strict=True)
+        self._gathers = [False, False, *(metric.gathers for metric, each in metrics for _ in each)]
         return tuple(flat)
 
     def _sums(
         self,
-        parameters: dict[str, Tensor],
+        named: dict[str, Tensor],
         h: dict[str, Tensor],
         target_map: dict[str, Tensor],
         inputs: Tensor,
@@ -114,7 +120,7 @@ class Evaluator:
         weights: Tensor,
     ) -> tuple[Tensor, Tensor, list[Sums]]:
         """Add up one chunk of one member: weighted losses, weights, and the sums of each metric."""
-        outputs, loss = functional_call(self._rows.module, parameters, (inputs,)), self._rows.recipe.loss
+        outputs, loss = functional_call(self._rows.module, named, (inputs,)), self._rows.recipe.loss
         losses = loss.value(outputs, scaled, Hyper(h)).double()
         nll = loss.nll(outputs, scaled, Hyper(h)).double()
         predictions, targets = loss.predict(outputs), raw
@@ -137,13 +143,13 @@ class Evaluator:
 
 
 def score_members(
-    members: Sequence[Member], theta: Tensor, data: DeviceExamples, parts: Sequence[str]
+    members: Sequence[Member], weights: Tensor, data: DeviceExamples, parts: Sequence[str]
 ) -> dict[Cell, dict[str, Scores]]:
     """Score weights of finished members, each on its own parts.
 
     Args:
         members: Members of one structure.
-        theta: Their weights, [M, P].
+        weights: Their weights, [M, P + Q].
         data: The examples.
         parts: Names of the parts.
 
@@ -151,10 +157,10 @@ def score_members(
         For each member its scores by part.
     """
     numbers = with_twin(range(len(members)))
-    rows = Rows([members[number] for number in numbers], theta[numbers], data)
+    rows = Rows([members[number] for number in numbers], weights[numbers], data)
     evaluator = Evaluator(rows, parts)
     with torch.no_grad():
-        fetched = {part: evaluator.scores(rows.theta, part).cpu().numpy() for part in evaluator.parts}
+        fetched = {part: evaluator.scores(rows.weights, part).cpu().numpy() for part in evaluator.parts}
     return {
         member.cell: {
             part: dict(zip(evaluator.score_names, values[:, row].tolist(), strict=True))

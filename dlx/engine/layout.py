@@ -1,4 +1,4 @@
-"""Where each named tensor of a module lies in the columns of theta."""
+"""Where each named tensor of a module lies in the columns of a row."""
 
 from __future__ import annotations
 
@@ -12,40 +12,65 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Layout:
-    """Names and shapes of a module's parameters, in the order of their columns.
+    """Names and shapes of what a member owns, in the order of its columns: parameters, then statistics.
 
     Attributes:
-        shapes: Shape of each parameter by name.
+        parameters: Shape of each parameter by name: the columns of theta, P of them.
+        statistics: Shape of each persistent buffer by name (running means of batch norm): Q columns more.
     """
 
-    shapes: dict[str, tuple[int, ...]]
+    parameters: dict[str, tuple[int, ...]]
+    statistics: dict[str, tuple[int, ...]]
 
     @classmethod
     def of(cls, module: nn.Module) -> Layout:
         """Read the layout of a module."""
-        return cls({name: tuple(parameter.shape) for name, parameter in module.named_parameters()})
+        parameters = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
+        owned = module.state_dict(keep_vars=True)
+        return cls(parameters, {name: tuple(each.shape) for name, each in owned.items() if name not in parameters})
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of everything, in the order of columns."""
+        return {**self.parameters, **self.statistics}
 
     @property
     def sizes(self) -> list[int]:
         """Number of columns of each parameter."""
-        return [math.prod(shape) for shape in self.shapes.values()]
+        return [math.prod(shape) for shape in self.parameters.values()]
 
     @property
     def num_parameters(self) -> int:
-        """Number of columns P."""
+        """Number of columns of theta, P."""
         return sum(self.sizes)
 
-    def flatten(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Lay named tensors of one member side by side, [P]."""
-        return torch.cat([tensors[name].detach().reshape(-1) for name in self.shapes])
+    @property
+    def num_columns(self) -> int:
+        """Number of all columns, P + Q."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
 
-    def unflatten(self, theta: Tensor) -> dict[str, Tensor]:
-        """View rows as named tensors: [M, P] -> name: [M, *shape]. Differentiable, copies nothing."""
-        columns = torch.split(theta, self.sizes, dim=1)
-        return {name: part.view(-1, *shape) for (name, shape), part in zip(self.shapes.items(), columns, strict=True)}
+    def flatten(self, module: nn.Module) -> Tensor:
+        """Lay what a module owns side by side, [P + Q]."""
+        owned = module.state_dict()
+        return torch.cat([owned[name].reshape(-1) for name in self.shapes])
+
+    def unflatten(self, rows: Tensor) -> dict[str, Tensor]:
+        """View rows as named tensors, name: [M, *shape]: all from [M, P + Q], the parameters alone from [M, P].
+
+        Differentiable, copies nothing.
+        """
+        return _view(rows, self.parameters if rows.shape[1] == self.num_parameters else self.shapes)
+
+    def unflatten_statistics(self, rows: Tensor) -> dict[str, Tensor]:
+        """View the statistics' columns, [M, Q], as named tensors, name: [M, *shape]."""
+        return _view(rows, self.statistics)
 
     def is_weight(self) -> Tensor:
         """Tell weights (matrices and kernels) from biases and other vectors, [P] bool: priors act on weights."""
-        return torch.cat(
-            [torch.full((size,), len(shape) >= 2) for size, shape in zip(self.sizes, self.shapes.values(), strict=True)]
-        )
+        ranks = [len(shape) for shape in self.parameters.values()]
+        return torch.cat([torch.full((size,), rank >= 2) for size, rank in zip(self.sizes, ranks, strict=True)])
+
+
+def _view(rows: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    columns = torch.split(rows, [math.prod(shape) for shape in shapes.values()], dim=1) if shapes else ()
+    return {name: part.view(-1, *shape) for (name, shape), part in zip(shapes.items(), columns, strict=True)}

@@ -2,40 +2,79 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
+from dlx.core.noise import random_normal
 from dlx.core.types import Hyper
 from dlx.engine import derivatives
 from dlx.engine.replay import Replay
 from dlx.engine.rows import Rows
 
+OWN_STREAMS = ("rule", "inputs", "weights")
+"""Streams of noise that are not a module's: they come before those of the modules."""
+
+
+class Batch(NamedTuple):
+    """What a step sees.
+
+    Attributes:
+        inputs: [M, B, ...].
+        targets: [M, B] or [M, B, C].
+        weights: [M, B], summing to 1 over B; 0 for padding.
+        keys: Key of each stream of noise, int32 [M, S].
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    weights: Tensor
+    keys: Tensor
+
 
 class EmpiricalRisk:
-    """The mean loss of a batch, less log prior / N, for each of M members.
+    """The mean loss of a batch, less log prior / N, for each of M members, in the training mode of their model.
 
     The objective of member m is  sum_i w_mi loss(model(x_mi; theta_m), y_mi) + penalty(theta_m) / N_m.  The gradient is
     that of the *sum* over members, whose rows do not mix; a mean would divide every learning rate by M.
 
     Args:
         rows: Members, parameters and constants.
+
+    Attributes:
+        num_streams: Streams of noise that a step needs, S.
     """
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._loss_h = rows.loss_tunables()
         self._prior_h = rows.tunables("prior") if rows.recipe.prior else None
+        self._training_h = vars(rows.tunables("training"))
         self._num_train = torch.tensor([[len(member.parts.train)] for member in rows.members]).to(rows.theta)
         self._is_weight = rows.layout.is_weight().to(rows.theta)
+        self._keyed, self._weighted = rows.supplied("key"), rows.supplied("example_weights")
+        self.num_streams = len(OWN_STREAMS) + len(self._keyed)
         self._replay = Replay(self._value_and_gradient, fixed=(rows.theta,))
         self._replay_value = Replay(self._value_alone, fixed=(rows.theta,))
         self._replay_hessian = Replay(self._hessian_times, fixed=(rows.theta,))
         self._replay_gauss_newton = Replay(self._gauss_newton_times, fixed=(rows.theta,))
-        self.keys = torch.zeros(len(rows.members), dtype=torch.int32, device=rows.theta.device)
-        """The key of each row's own noise at this step, [M]; set before a step."""
-        self.batch: tuple[Tensor, ...] = ()
-        """Inputs [M, B, ...], targets [M, B] or [M, B, C], weights [M, B] that sum to 1 over B; set before a step."""
+
+    def begin(self, batch: Batch) -> None:
+        """Take the batch of the next step; every evaluation until the next is of it, with the same noise."""
+        self._batch = batch
+        self._statistics: Tensor | None = None
+
+    @property
+    def keys(self) -> Tensor:
+        """The key of each row's own noise at this step, int32 [M]."""
+        return self._batch.keys[:, OWN_STREAMS.index("rule")]
+
+    def end(self) -> None:
+        """Move the model's statistics as the step's first evaluation found them: once, however many there were."""
+        if self._statistics is not None:
+            self._rows.statistics.copy_(self._statistics)
 
     def value_and_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Evaluate at the rows of theta on the current batch.
@@ -44,67 +83,93 @@ class EmpiricalRisk:
             theta: [M, P].
 
         Returns:
-            The values, [M], and the gradients, [M, P].
+            The values, [M], and the gradients, [M, P], clipped as the training says.
         """
-        value, gradient = self._replay(theta, *self.batch)
-        return value, gradient
+        value, gradient = self._keep(self._replay(theta, *self._batch))
+        return value, self._clip(gradient)
+
+    def gradient_norms(self, theta: Tensor) -> Tensor:
+        """Give the norm of the gradient of each parameter tensor, unclipped, in the layout's order: [tensors, M]."""
+        _, gradient, *_ = self._replay(theta, *self._batch)
+        parts = torch.split(gradient, self._rows.layout.sizes, dim=1)
+        return torch.stack([part.square().sum(1).sqrt() for part in parts])
 
     def value(self, theta: Tensor) -> Tensor:
         """Give the values at the rows of theta, [M], on the current batch."""
-        (value,) = self._replay_value(theta, *self.batch)
+        (value,) = self._keep(self._replay_value(theta, *self._batch))
         return value
 
     def hessian(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the values [M], the gradients [M, P] and the Hessians [M, P, P]."""
-        pieces = [self._replay_hessian(theta, units, *self.batch) for units in derivatives.directions(theta)]
+        if self._rows.layout.statistics:
+            self.value(theta)  # moves them
+        pieces = [self._replay_hessian(theta, units, *self._batch) for units in derivatives.directions(theta)]
         value, gradient, _ = pieces[0]
         return value, gradient, derivatives.stack_columns(columns for _, _, columns in pieces)
 
     def gauss_newton(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the values [M], the gradients [M, P] and the Gauss-Newton matrices [M, P, P]."""
         value, gradient = self.value_and_gradient(theta)
-        pieces = [self._replay_gauss_newton(theta, units, *self.batch) for units in derivatives.directions(theta)]
+        pieces = [self._replay_gauss_newton(theta, units, *self._batch) for units in derivatives.directions(theta)]
         return value, gradient, derivatives.stack_columns(columns for (columns,) in pieces)
 
     def residuals(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Give A [M, B C + P, P] and b [M, B C + P], float64, with value = |A theta - b|**2."""
-        return derivatives.residuals(self._composite(*self.batch), theta)
+        return derivatives.residuals(self._composite(self._batch), theta)
 
-    def _composite(self, inputs: Tensor, targets: Tensor, weights: Tensor) -> derivatives.Composite:
+    def _keep(self, results: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Put aside the statistics that an evaluation gave last, if there are any and it is the first of the step."""
+        if not self._rows.layout.statistics:
+            return results
+        if self._statistics is None:
+            self._statistics = results[-1]
+        return results[:-1]
+
+    def _clip(self, gradient: Tensor) -> Tensor:
+        """Clip by value, then by norm, each row by itself, in place."""
+        if (limit := self._training_h.get("clip_value")) is not None:
+            gradient = torch.maximum(torch.minimum(gradient, limit), -limit)
+        if (limit := self._training_h.get("clip_norm")) is not None:
+            norm = gradient.square().sum(1, keepdim=True).sqrt()
+            gradient = gradient * torch.where(norm > limit, limit / norm, 1)
+        return gradient
+
+    def _composite(self, batch: Batch) -> derivatives.Composite:
         """Take the objective apart into outputs, the slope of the loss by them, and penalty."""
-        rows = self._rows
-
-        def outputs(theta: Tensor) -> Tensor:
-            def of_row(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
-                return functional_call(rows.module, parameters, (x,))  # type: ignore[no-any-return]
-
-            return vmap(of_row)(rows.layout.unflatten(theta), inputs)
 
         def slope(outputs: Tensor) -> Tensor:
             def of_row(h: dict[str, Tensor], o: Tensor, y: Tensor) -> Tensor:
-                return rows.recipe.loss.derivative(o, y, Hyper(h))
+                return self._rows.recipe.loss.derivative(o, y, Hyper(h))
 
-            return vmap(of_row)(self._loss_h, outputs, targets) * weights.unsqueeze(-1)
+            return vmap(of_row)(self._loss_h, outputs, batch.targets) * batch.weights.unsqueeze(-1)
 
-        return derivatives.Composite(outputs, slope, self._penalty)
+        return derivatives.Composite(lambda theta: self._outputs(theta, batch)[0], slope, self._penalty)
 
-    def _hessian_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return derivatives.hessian_times(lambda at: self._value(at, *batch), theta, vectors)
-
-    def _gauss_newton_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor]:
-        return (derivatives.gauss_newton_times(self._composite(*batch), theta, vectors),)
-
-    def _value_alone(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor]:
-        return (self._value(theta, *batch),)
-
-    def _value(self, theta: Tensor, inputs: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        def losses(parameters: dict[str, Tensor], h: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-            outputs = functional_call(rows.module, parameters, (x,))
-            return rows.recipe.loss.value(outputs, y, Hyper(h))
-
+    def _outputs(self, theta: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Give the outputs for the batch, [M, B, C], differentiable, and the model's new statistics, [M, Q], if any."""
         rows = self._rows
-        value = (vmap(losses)(rows.layout.unflatten(theta), self._loss_h, inputs, targets) * weights).sum(1)
-        return value if rows.recipe.prior is None else value + self._penalty(theta)
+        rows.module.train()
+
+        def forward(named: dict[str, Tensor], inputs: Tensor, weights: Tensor, keys: Tensor) -> Any:
+            named = named | dict.fromkeys(self._weighted, weights) | dict(zip(self._keyed, keys.unbind(0), strict=True))
+            outputs = functional_call(rows.module, named, (inputs,))
+            return outputs, [named[name] for name in rows.layout.statistics]  # what the module assigned is put there
+
+        theta, inputs = self._add_noise(theta, batch)
+        statistics = rows.layout.unflatten_statistics(rows.statistics)
+        named = rows.layout.unflatten(theta) | statistics | rows.constants
+        outputs, moved = vmap(forward)(named, inputs, batch.weights, batch.keys[:, len(OWN_STREAMS) :])
+        return outputs, (torch.cat([each.flatten(1) for each in moved], 1).detach(),) if moved else ()
+
+    def _value(self, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """Give the objectives, [M], differentiable, and the model's new statistics, [M, Q], if any."""
+
+        def losses(h: dict[str, Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
+            return self._rows.recipe.loss.value(outputs, targets, Hyper(h))
+
+        outputs, moved = self._outputs(theta, batch)
+        value = (vmap(losses)(self._loss_h, outputs, batch.targets) * batch.weights).sum(1)
+        return (value if self._rows.recipe.prior is None else value + self._penalty(theta)), *moved
 
     def _penalty(self, theta: Tensor) -> Tensor:
         """Give minus the log prior of the weights over N, [M]."""
@@ -114,11 +179,29 @@ class EmpiricalRisk:
         penalty = prior.penalty(theta, self._prior_h) * self._is_weight
         return (penalty.sum(1, keepdim=True) / self._num_train).squeeze(1)
 
+    def _add_noise(self, theta: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Give where the risk is evaluated, [M, P], and the inputs, each with its noise."""
+        inputs, h = batch.inputs, self._training_h
+        if "weight_noise" in h:
+            noise = random_normal(batch.keys[:, OWN_STREAMS.index("weights")], theta.shape[1:], theta.dtype)
+            theta = theta + noise * self._is_weight * h["weight_noise"]
+        if "input_noise" in h:
+            noise = random_normal(batch.keys[:, OWN_STREAMS.index("inputs")], inputs.shape[1:], inputs.dtype)
+            inputs = inputs + noise * h["input_noise"].view(-1, *[1] * (inputs.dim() - 1))
+        return theta, inputs
+
+    def _value_alone(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
+        return self._value(theta, Batch(*batch))
+
     @torch.enable_grad()
-    def _value_and_gradient(
-        self, theta: Tensor, inputs: Tensor, targets: Tensor, weights: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _value_and_gradient(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
         theta = theta.detach().requires_grad_()
-        value = self._value(theta, inputs, targets, weights)
+        value, *moved = self._value(theta, Batch(*batch))
         (gradient,) = torch.autograd.grad(value.sum(), theta)
-        return value.detach(), gradient
+        return value.detach(), gradient, *moved
+
+    def _hessian_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return derivatives.hessian_times(lambda at: self._value(at, Batch(*batch))[0], theta, vectors)
+
+    def _gauss_newton_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor]:
+        return (derivatives.gauss_newton_times(self._composite(Batch(*batch)), theta, vectors),)

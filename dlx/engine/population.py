@@ -38,12 +38,16 @@ class Recipe:
     spec: Spec
 
     def definitions(self) -> dict[str, Definition]:
-        """Give the definitions whose tunables may differ between members, by section."""
+        """Give the definitions whose tunables the engine stacks, by section; those of a model are in its buffers."""
         named = {"loss": self.loss, "prior": self.prior, "optimizer": self.optimizer, "schedule": self.schedule}
         return {name: definition for name, definition in named.items() if definition is not None}
 
+    def tunables(self, section: str) -> dict[str, float]:
+        """Give the value of every tunable of ``loss``, ``prior``, ``optimizer``, ``schedule`` or ``training``."""
+        return self.training.tunables() if section == "training" else self.definitions()[section].tunables()
+
     def layout(self) -> Layout:
-        """Give the layout of the model's parameters, without allocating or drawing any."""
+        """Give the layout of what a member owns, without allocating or drawing any."""
         with torch.device("meta"):
             return Layout.of(self.model.build(self.spec))
 
@@ -54,9 +58,9 @@ class Recipe:
         """
         structure = {
             **{name: definition.structure() for name, definition in self.definitions().items()},
-            "model": self.model.model_dump(mode="json"),
+            "model": self.model.structure(),
             "metrics": [metric.model_dump(mode="json") for metric in self.metrics],
-            "training": self.training.model_dump(mode="json"),
+            "training": self.training.structure(),
             "spec": [*self.spec.input_shape, self.spec.num_outputs, str(self.spec.dtype)],
         }
         return hashlib.sha256(json.dumps(structure, sort_keys=True).encode()).hexdigest()
@@ -116,18 +120,18 @@ def build_members(recipe: Recipe, dataset: Dataset, examples: Examples, cells: S
 class Population:
     """M members and where their training stands.
 
-    The rows of theta are members that still train, in any order; a lone member has a twin, because one row would run
-    other kernels than many (company invariance, rule B). What a member leaves behind (best and last weights, course) is
-    kept by member, whatever became of its row.
+    The rows are members that still train, in any order; a lone member has a twin, because one row would run other
+    kernels than many (company invariance, rule B). What a member leaves behind (best and last weights, course) is kept
+    by member, whatever became of its row.
 
     Attributes:
         members: All members.
-        rows: Which member each row of theta is.
-        theta: Parameters of the rows, [rows, P].
+        rows: Which member each row is.
+        weights: What each row owns, [rows, P + Q]: its parameters, theta, and the statistics of its model (Layout).
         state: Optimizer state of the rows, [rows, ...] each.
         steps: Steps each row has taken before the current epoch, [rows].
-        best_theta: Parameters of each member's best epoch, [M, P].
-        last_theta: Parameters of each member when it stopped, [M, P].
+        best_weights: Weights of each member's best epoch, [M, P + Q].
+        last_weights: Weights of each member when it stopped, [M, P + Q].
         courses: How each member's training goes.
         epoch: Epochs that are done.
         losses: Objectives of the steps done in the current epoch, [rows] each.
@@ -135,11 +139,11 @@ class Population:
 
     members: tuple[Member, ...]
     rows: list[int]
-    theta: Tensor
+    weights: Tensor
     state: State
     steps: np.ndarray[Any, np.dtype[np.int64]]
-    best_theta: Tensor
-    last_theta: Tensor
+    best_weights: Tensor
+    last_weights: Tensor
     courses: list[Course]
     epoch: int = 0
     losses: list[Tensor] = field(default_factory=list)
@@ -158,22 +162,22 @@ class Population:
         if len({member.recipe.fingerprint() for member in members}) != 1:
             raise ValueError("members of different structure cannot be stacked")
         rows = with_twin(range(len(members)))
-        initial = initial_theta(members).to(device)
-        theta = initial[rows]
+        initial = initial_weights(members).to(device)
+        weights, recipe = initial[rows], members[0].recipe
         return cls(
             members=tuple(members),
             rows=rows,
-            theta=theta,
-            state=members[0].recipe.optimizer.init(theta),
+            weights=weights,
+            state=recipe.optimizer.init(weights[:, : recipe.layout().num_parameters]),
             steps=np.zeros(len(rows), dtype=np.int64),
-            best_theta=initial.clone(),
-            last_theta=initial.clone(),
+            best_weights=initial.clone(),
+            last_weights=initial.clone(),
             courses=[Course() for _ in members],
         )
 
     def save(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Give all that a restart needs beside the members: named tensors, and the rest as JSON."""
-        tensors = {"theta": self.theta, "best_theta": self.best_theta, "last_theta": self.last_theta}
+        tensors = {"weights": self.weights, "best_weights": self.best_weights, "last_weights": self.last_weights}
         tensors |= {f"state.{name}": tensor for name, tensor in self.state.items()}
         tensors |= {"losses": torch.stack(self.losses)} if self.losses else {}
         rest = {
@@ -201,9 +205,9 @@ class Population:
         Raises:
             ValueError: If the saved state is not that of these members.
         """
-        theta = tensors["theta"].to(device)
-        num_parameters = members[0].recipe.layout().num_parameters
-        if rest["cells"] != [list(member.cell) for member in members] or theta.shape[1] != num_parameters:
+        weights = tensors["weights"].to(device)
+        num_columns = members[0].recipe.layout().num_columns
+        if rest["cells"] != [list(member.cell) for member in members] or weights.shape[1] != num_columns:
             raise ValueError("the saved state belongs to other members")
         courses = [Course.restore(course) for course in rest["courses"]]
         for course in courses:
@@ -212,15 +216,15 @@ class Population:
         return cls(
             members=tuple(members),
             rows=list(rest["rows"]),
-            theta=theta,
+            weights=weights,
             state={
                 name.removeprefix("state."): tensor.to(device)
                 for name, tensor in tensors.items()
                 if name.startswith("state.")
             },
             steps=np.array(rest["steps"], dtype=np.int64),
-            best_theta=tensors["best_theta"].to(device),
-            last_theta=tensors["last_theta"].to(device),
+            best_weights=tensors["best_weights"].to(device),
+            last_weights=tensors["last_weights"].to(device),
             courses=courses,
             epoch=rest["epoch"],
             losses=list(tensors["losses"].to(device)) if "losses" in tensors else [],
@@ -255,10 +259,10 @@ class Population:
         return not self.active or self.epoch >= self.recipe.training.epochs
 
     def keep(self, kept: Tensor, members: Sequence[int]) -> None:
-        """Copy the rows of members into ``best_theta`` or ``last_theta``."""
+        """Copy the rows of members into ``best_weights`` or ``last_weights``."""
         if members:
             row_of = self.row_of
-            kept[list(members)] = self.theta[[row_of[member] for member in members]]
+            kept[list(members)] = self.weights[[row_of[member] for member in members]]
 
     def is_sparse(self) -> bool:
         """Tell whether half of the rows or more could be dropped."""
@@ -268,7 +272,7 @@ class Population:
         """Drop the rows of members that stopped, but never below two rows. Only between epochs."""
         members, row_of = with_twin(self.active), self.row_of
         sources = [row_of[member] for member in members]
-        self.theta = self.theta[sources]
+        self.weights = self.weights[sources]
         self.state = {name: tensor[sources] for name, tensor in self.state.items()}
         self.steps = self.steps[sources]
         self.rows = members
@@ -279,12 +283,12 @@ def with_twin(members: Sequence[int]) -> list[int]:
     return list(members) * 2 if len(members) == 1 else list(members)
 
 
-def initial_theta(members: Sequence[Member]) -> Tensor:
-    """Draw the initial weights of each member from its own stream, [M, P], on the CPU whatever the device."""
+def initial_weights(members: Sequence[Member]) -> Tensor:
+    """Draw the initial weights of each member from its own stream, [M, P + Q], on the CPU whatever the device."""
     recipe, drawn = members[0].recipe, {}
     with torch.random.fork_rng(devices=[]):
         for cell in dict.fromkeys(member.cell for member in members):
             torch.manual_seed(integer_seed("init", *cell))
             module = recipe.model.build(recipe.spec)
-            drawn[cell] = Layout.of(module).flatten(dict(module.named_parameters()))
+            drawn[cell] = Layout.of(module).flatten(module)
     return torch.stack([drawn[member.cell] for member in members])

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlx.core.noise import step_keys
 from dlx.core.records import MemberEpoch
+from dlx.core.seeding import integer_seed
 from dlx.data.batches import BatchPlan, Order
 from dlx.engine.evaluation import Evaluator
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.objective import EmpiricalRisk
+from dlx.engine.objective import Batch, EmpiricalRisk
 from dlx.engine.population import Population
 from dlx.engine.rows import Rows
 
@@ -32,12 +34,14 @@ class _Epoch(NamedTuple):
         rates: Learning rate of every step, [S, rows], or None.
         scores: By part and name, [rows].
         diagnostics: What the rule tells, by name, [rows].
+        gradient_norms: By name of the parameter, [rows].
     """
 
     losses: Floats
     rates: Floats | None
     scores: dict[str, dict[str, Floats]]
     diagnostics: dict[str, Floats]
+    gradient_norms: dict[str, Floats]
 
 
 class Program:
@@ -54,16 +58,19 @@ class Program:
         self._compile()
 
     def _compile(self) -> None:
-        self._rows = rows = Rows(self.population.row_members, self.population.theta, self._data)
+        self._rows = rows = Rows(self.population.row_members, self.population.weights, self._data)
         self._objective = EmpiricalRisk(rows)
         self._evaluator = Evaluator(rows, WATCHED)
         self._h, self._schedule_h = rows.tunables("optimizer"), rows.tunables("schedule")
         self._lr: Tensor | None = getattr(self._h, "lr", None)
         self._base_lr = [member.recipe.optimizer.tunables().get("lr") for member in rows.members]
         orders = [Order(member.parts.train, member.cell) for member in rows.members]
-        self._plan = BatchPlan(orders, self.population.recipe.training.batch_size)
+        batch_size = self.population.recipe.training.examples_per_step(rows.members[0].sizes.train)
+        self._plan = BatchPlan(orders, batch_size)
         self._num_steps = self._plan.active.sum(0)  # a member's steps are the first of the epoch
         self._weights = torch.from_numpy(self._plan.weights).to(rows.theta)
+        seeds = [integer_seed("noise", *member.cell) for member in rows.members]
+        self._key_bases = torch.from_numpy(np.array(seeds, dtype=np.uint32).view(np.int32))
         self._steps: Iterator[None] | None = None
 
     @property
@@ -84,30 +91,41 @@ class Program:
 
     def _epoch_steps(self) -> Iterator[None]:
         """Take the steps of the current epoch that are not done yet, one at a time."""
-        population = self.population
-        self._rates = self._learning_rates()
-        indices = torch.from_numpy(self._plan.draw(population.epoch + 1)).to(population.theta.device)
+        population, device = self.population, self.population.weights.device
+        done = torch.from_numpy(np.cumsum(self._plan.active, 0) - self._plan.active + population.steps)
+        self._rates = self._learning_rates(done.to(device))
+        keys = step_keys(self._key_bases, done.to(torch.int32), self._objective.num_streams).to(device)
+        indices = torch.from_numpy(self._plan.draw(population.epoch + 1)).to(device)
+        self._first_step = indices[:1], keys[0]
         first = len(population.losses)
         for step, batch in enumerate(self._rows.feed.batches(indices, self._weights, first), first):
-            self._objective.batch = batch
+            self._objective.begin(Batch(*batch, keys[step]))
             if self._rates is not None:
                 self._h.lr = self._rates[step]
             population.losses.append(self._step(self._plan.active[step]))
             yield
 
-    def _learning_rates(self) -> Tensor | None:
-        """Give the scheduled rate of every row at every step of the epoch, [S, rows, 1], or None if it is constant."""
-        done_before = np.cumsum(self._plan.active, 0) - self._plan.active + self.population.steps
-        steps = torch.from_numpy(done_before[..., None]).to(self.population.theta.device, torch.float64)
-        factor = self.population.recipe.schedule.factor(steps, self._schedule_h)
-        return None if factor is None or self._lr is None else (self._lr * factor).to(self.population.theta)
+    def _learning_rates(self, done: Tensor) -> Tensor | None:
+        """Give the scheduled rate of every row at every step of the epoch, [S, rows, 1], or None if it is constant.
+
+        Args:
+            done: Steps that each row has taken before, [S, rows].
+        """
+        population, schedule = self.population, self.population.recipe.schedule
+        factor = schedule.factor(done.unsqueeze(-1).double(), self._schedule_h)
+        if schedule.reads_history:
+            watched = [[population.courses[member].watch.factor] for member in population.rows]
+            watched_factor = torch.tensor(watched, dtype=torch.float64, device=done.device)
+            factor = watched_factor.expand(len(done), -1, -1) if factor is None else factor * watched_factor
+        return None if factor is None or self._lr is None else (self._lr * factor).to(self._rows.theta)
 
     def _step(self, active: np.ndarray[Any, np.dtype[np.bool_]]) -> Tensor:
         """Take one step of all rows; those without a batch left rest. Give the objective of each before it, [rows]."""
         population = self.population
-        tensors = [population.theta, *population.state.values()]
+        tensors = [population.weights, *population.state.values()]
         before = [] if active.all() else [tensor.clone() for tensor in tensors]
-        value = population.recipe.optimizer.step(population.theta, population.state, self._h, self._objective)
+        value = population.recipe.optimizer.step(self._rows.theta, population.state, self._h, self._objective)
+        self._objective.end()
         if before:
             # Not a product with 0 and 1: a row of NaN must not pass, and NaN * 0 is NaN.
             mask = torch.from_numpy(active).to(value.device)
@@ -115,24 +133,32 @@ class Program:
                 tensor.copy_(torch.where(mask.view(-1, *[1] * (tensor.dim() - 1)), tensor, old))
         return value
 
+    def _gradient_norms(self) -> Tensor:
+        """Measure the gradient after the epoch on the batch of its first step, which every row has: [tensors, rows]."""
+        indices, keys = self._first_step
+        (batch,) = self._rows.feed.batches(indices, self._weights[:1], 0)
+        self._objective.begin(Batch(*batch, keys))
+        return self._objective.gradient_norms(self._rows.theta)
+
     @torch.no_grad()
     def _fetch(self) -> _Epoch:
         """Score all rows and take everything the epoch gave to the host in one piece."""
-        names, evaluator = self._evaluator.score_names, self._evaluator
-        told = self.population.recipe.optimizer.diagnostics(self.population.state)
-        blocks = [torch.stack(self.population.losses)]
-        blocks += [] if self._rates is None else [self._rates.squeeze(2)]
-        blocks += [evaluator.scores(self.population.theta, part) for part in evaluator.parts]
-        blocks += [torch.stack(list(told.values()))] if told else []
-        cuts = np.cumsum([len(block) for block in blocks])[:-1]
-        losses, *rest = np.split(torch.cat([block.double() for block in blocks]).cpu().numpy(), cuts)
-        rates = rest.pop(0) if self._rates is not None else None
-        diagnostics = dict(zip(told, rest.pop(), strict=True)) if told else {}
+        population, evaluator, rates = self.population, self._evaluator, self._rates
+        told = population.recipe.optimizer.diagnostics(population.state)
+        losses = torch.stack(population.losses)
+        blocks = {"losses": losses, "gradient_norms": self._gradient_norms()}
+        blocks |= {"rates": rates.squeeze(2)} if rates is not None else {}
+        blocks |= {"diagnostics": torch.stack(list(told.values()))} if told else {}
+        blocks |= {part: evaluator.scores(population.weights, part) for part in evaluator.parts}
+        cuts = np.cumsum([len(block) for block in blocks.values()])[:-1]
+        joined = torch.cat([block.double() for block in blocks.values()]).cpu().numpy()
+        found = dict(zip(blocks, np.split(joined, cuts), strict=True))
         return _Epoch(
-            losses,
-            rates,
-            {part: dict(zip(names, x, strict=True)) for part, x in zip(evaluator.parts, rest, strict=True)},
-            diagnostics,
+            found["losses"],
+            found.get("rates"),
+            {part: dict(zip(evaluator.score_names, found[part], strict=True)) for part in evaluator.parts},
+            dict(zip(told, found.get("diagnostics", ()), strict=True)),
+            dict(zip(self._rows.layout.parameters, found["gradient_norms"], strict=True)),
         )
 
     def finish_epoch(self) -> list[MemberEpoch]:
@@ -141,8 +167,8 @@ class Program:
         members = population.active
         records = [self._judge(member, row_of[member], epoch) for member in members]
         of = list(zip(members, records, strict=True))
-        population.keep(population.best_theta, [member for member, record in of if record.is_best])
-        population.keep(population.last_theta, [member for member, record in of if record.stop_reason])
+        population.keep(population.best_weights, [member for member, record in of if record.is_best])
+        population.keep(population.last_weights, [member for member, record in of if record.stop_reason])
         population.steps = population.steps + self._num_steps
         population.losses = []
         population.epoch += 1
@@ -164,6 +190,8 @@ class Program:
             valid_loss = scores["valid"]["loss"] if "valid" in scores else None
             course.diagnostics = {name: float(x[row]) for name, x in epoch.diagnostics.items()}
             is_best = course.observe(course.last_epoch, valid_loss, population.recipe.training)
+            if valid_loss is not None:
+                course.watch = population.members[member].recipe.schedule.watch(course.watch, valid_loss)
         return MemberEpoch(
             cell=population.members[member].cell,
             step=course.num_steps,
@@ -173,4 +201,5 @@ class Program:
             stop_reason=course.stop_reason,
             divergence=course.divergence,
             diagnostics={} if course.divergence else course.diagnostics,
+            gradient_norms={} if course.divergence else {n: float(x[row]) for n, x in epoch.gradient_norms.items()},
         )

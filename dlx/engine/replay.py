@@ -133,6 +133,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if len(results) != len(pytree.tree_leaves(out)) or torch.Tag.nondeterministic_seeded in func.tags:
             raise _NotRecordableError
         self._alive += [*tensors, *results]
+        if func is torch.ops.aten._to_copy.default and not tensors:
+            return out  # vmap makes a tensor of a number that meets a member's scalar: a constant
         if _is_view(func) and (
             all(_identity(x) not in self._slots for x in tensors) or all(_identity(x) in self._slots for x in results)
         ):

@@ -5,38 +5,63 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlx.core.types import Hyper
 from dlx.engine.feed import DeviceExamples, Feed, RowAffine
 from dlx.engine.layout import Layout
-from dlx.engine.population import Member
+from dlx.engine.population import Member, Recipe
+
+SUPPLIED = ("key", "example_weights")
+"""Buffers of a module that the objective fills anew at every step."""
 
 
 class Rows:
-    """Members side by side as the rows of theta.
+    """Members side by side as the rows of a matrix.
 
     Args:
         members: The member of each row, of one structure; at least two rows (company invariance, rule B).
-        theta: Their parameters, [M, P]; held by reference.
+        weights: What they own, [M, P + Q]; held by reference.
         data: The examples.
 
     Attributes:
-        module: An ordinary module for its structure; its own parameters are not used.
-        layout: Where the module's parameters lie in theta.
+        module: An ordinary module for their structure; its own parameters are not used.
+        layout: Where what the module owns lies in the columns.
+        theta: The parameters, a view of the weights, [M, P].
+        statistics: The rest of the weights, a view, [M, Q].
+        constants: The other buffers of each member's module, name: [M, ...].
         feed: Takes the rows' examples out of memory.
         target_scale: Maps of the targets of each row, or None where targets are classes.
     """
 
-    def __init__(self, members: Sequence[Member], theta: Tensor, data: DeviceExamples) -> None:
-        self.members, self.theta = members, theta
+    def __init__(self, members: Sequence[Member], weights: Tensor, data: DeviceExamples) -> None:
+        self.members, self.weights = members, weights
         self.recipe = members[0].recipe
-        with torch.random.fork_rng(devices=[]):
-            self.module = self.recipe.model.build(self.recipe.spec).to(theta.device)
+        self.module = _build(members[0].recipe).to(weights.device)
         self.layout = Layout.of(self.module)
+        num_parameters = self.layout.num_parameters
+        self.theta, self.statistics = weights[:, :num_parameters], weights[:, num_parameters:]
+        self.constants = self._stack_constants()
         target_maps = [member.target_scale for member in members if member.target_scale is not None]
-        self.target_scale = RowAffine(target_maps, theta) if target_maps else None
-        self.feed = Feed(data, RowAffine([member.input_scale for member in members], theta), self.target_scale)
+        self.target_scale = RowAffine(target_maps, weights) if target_maps else None
+        self.feed = Feed(data, RowAffine([member.input_scale for member in members], weights), self.target_scale)
+
+    def _stack_constants(self) -> dict[str, Tensor]:
+        """Stack the buffers that a member's settings decide: one module for each setting."""
+        named = dict(self.module.named_buffers())
+        names = [name for name in named if name not in self.layout.statistics and _leaf(name) not in SUPPLIED]
+        if not names:
+            return {}
+        built = {self.recipe.model: named}
+        for member in self.members:
+            if member.recipe.model not in built:
+                built[member.recipe.model] = dict(_build(member.recipe).named_buffers())
+        rows = [built[member.recipe.model] for member in self.members]
+        return {name: torch.stack([row[name].to(self.weights.device) for row in rows]) for name in names}
+
+    def supplied(self, name: str) -> list[str]:
+        """Give the full names of the buffers called ``key`` or ``example_weights``, in the order of their modules."""
+        return [each for each, _ in self.module.named_buffers() if _leaf(each) == name]
 
     @property
     def target_map(self) -> dict[str, Tensor]:
@@ -44,20 +69,28 @@ class Rows:
         return {} if self.target_scale is None else {"shift": self.target_scale.shift, "scale": self.target_scale.scale}
 
     def tunables(self, section: str) -> Hyper:
-        """Stack the tunables of ``loss``, ``prior``, ``optimizer`` or ``schedule``.
+        """Stack the tunables of ``loss``, ``prior``, ``optimizer``, ``schedule`` or ``training``.
 
         Returns:
             Each tunable as [M, 1] in theta's dtype; complements 1 - value are formed in float64 before the cast.
         """
-        rows = [member.recipe.definitions()[section].tunables() for member in self.members]
+        rows = [member.recipe.tunables(section) for member in self.members]
         columns = {name: torch.tensor([[row[name]] for row in rows], dtype=torch.float64) for name in rows[0]}
         return Hyper(
-            {name: column.to(self.theta) for name, column in columns.items()},
-            {name: (1 - column).to(self.theta) for name, column in columns.items()},
+            {name: column.to(self.weights) for name, column in columns.items()},
+            {name: (1 - column).to(self.weights) for name, column in columns.items()},
         )
 
     def loss_tunables(self) -> dict[str, Tensor]:
         """Stack the tunables of the loss as [M], which vmap turns into the scalars that a loss is written for."""
-        names = self.recipe.loss.tunable_names()
         stacked = self.tunables("loss")
-        return {name: getattr(stacked, name).squeeze(1) for name in names}
+        return {name: getattr(stacked, name).squeeze(1) for name in self.recipe.tunables("loss")}
+
+
+def _build(recipe: Recipe) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        return recipe.model.build(recipe.spec)
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition(".")[2]

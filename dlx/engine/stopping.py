@@ -11,6 +11,7 @@ import numpy as np
 
 from dlx.core.records import Divergence, StopReason
 from dlx.core.settings import Training
+from dlx.core.types import Watch
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -29,6 +30,7 @@ class Course:
         stop_reason: Why the member stopped, or None while it trains.
         last_loss: Objective of the last step that was finite, or None before the first.
         divergence: When its loss stopped being finite, if it did.
+        watch: What its schedule remembers of the validation losses.
         diagnostics: What the update rule told after the last epoch that was finite, by name.
     """
 
@@ -41,13 +43,15 @@ class Course:
     stop_reason: StopReason | None = None
     last_loss: float | None = None
     divergence: Divergence | None = None
+    watch: Watch = field(default_factory=Watch)
     diagnostics: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Course:
         """Build a course from what ``dataclasses.asdict`` gave."""
         divergence = saved["divergence"]
-        return cls(**{**saved, "divergence": Divergence(**divergence) if divergence else None})
+        restored = {"divergence": Divergence(**divergence) if divergence else None, "watch": Watch(*saved["watch"])}
+        return cls(**{**saved, **restored})
 
     def check_finite(self, losses: Floats, scores: Sequence[float], steps_before: int) -> None:
         """Look for the first step of an epoch whose loss is not finite; it stops the member.

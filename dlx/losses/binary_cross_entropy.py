@@ -1,12 +1,13 @@
 """Cross-entropy of a Bernoulli distribution given by one logit."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from dlx.core.definition import Loss
+from dlx.core.definition import Loss, Tunable
 from dlx.core.types import Examples, Hyper, Task
 
 
@@ -17,16 +18,20 @@ class BinaryCrossEntropy(Loss):
         loss = -log sigmoid((2y - 1) z)
 
     The outputs are logits [B, 1], the targets classes [B], the loss is in nats and at least 0. An untrained model
-    scores about ln 2.
+    scores about ln 2. With label_smoothing a the target is (1 - a) y + a/2, which adds a/2 (2y - 1) z to the loss; the
+    metric nll does not know of it. Equal to cross_entropy with the logits 0 and z.
 
     Source:
-        Goodfellow, Bengio and Courville (2016), section 6.2.2.2; lecture 3.9.
+        Goodfellow, Bengio and Courville (2016), section 6.2.2.2; smoothing: Szegedy et al. (2016), "Rethinking the
+        Inception architecture for computer vision", section 7; lecture 3.9.
     """
 
     distribution: ClassVar[str] = "Bernoulli"
     task: ClassVar[Task] = "classification"
 
     name: Literal["binary_cross_entropy"] = "binary_cross_entropy"
+    label_smoothing: Tunable[Annotated[float, Field(ge=0, lt=1)] | None] = None
+    """Share of the target's probability that is spread evenly over both classes; null is none."""
 
     def mismatch(self, examples: Examples) -> str | None:
         """Require classes, and exactly two of them."""
@@ -41,17 +46,26 @@ class BinaryCrossEntropy(Loss):
 
     def value(self, outputs: Tensor, targets: Tensor, h: Hyper) -> Tensor:
         """Give the loss of each example, [B], in nats."""
-        sign = 2 * targets.to(outputs.dtype) - 1
-        return -logsigmoid(sign * outputs.squeeze(-1))
+        margin = _margin(outputs, targets)
+        loss = -logsigmoid(margin)
+        return loss if self.label_smoothing is None else loss + 0.5 * h.label_smoothing * margin
 
     def derivative(self, outputs: Tensor, targets: Tensor, h: Hyper) -> Tensor:
-        """Give sigmoid(z) - y, [B, 1]."""
-        return 0.5 + 0.5 * torch.tanh(0.5 * outputs) - targets.to(outputs.dtype).unsqueeze(-1)
+        """Give sigmoid(z) less the (smoothed) target, [B, 1]."""
+        target = targets.to(outputs.dtype).unsqueeze(-1)
+        if self.label_smoothing is not None:
+            target = target + h.label_smoothing * (0.5 - target)
+        return 0.5 + 0.5 * torch.tanh(0.5 * outputs) - target
 
     def nll(self, outputs: Tensor, targets: Tensor, h: Hyper) -> Tensor:
-        """The loss is the whole negative log-likelihood."""
-        return self.value(outputs, targets, h)
+        """Give minus the log-probability of the true class, [B], in nats."""
+        return -logsigmoid(_margin(outputs, targets))
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Give the probabilities of class 0 and class 1, [B, 2], each accurate near 0."""
         return torch.exp(torch.cat([logsigmoid(-outputs), logsigmoid(outputs)], -1))
+
+
+def _margin(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Give the logit of the true class, (2y - 1) z, [B]."""
+    return (2 * targets.to(outputs.dtype) - 1) * outputs.squeeze(-1)

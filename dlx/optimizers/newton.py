@@ -77,13 +77,13 @@ NUM_MATRICES = 5
 
 def no_curvature(name: str, loss: Loss) -> str | None:
     """Say that a loss has no second derivative by its outputs; None if it has one."""
-    num_outputs = loss.num_outputs(3)
-    outputs = torch.linspace(-1.5, 1.7, 8 * num_outputs, dtype=torch.float64).view(8, -1).requires_grad_()
-    targets = torch.arange(8) % 2 if loss.task == "classification" else torch.zeros(8, num_outputs).double()
+    outputs = torch.linspace(-1.5, 1.7, 8 * loss.num_outputs(3), dtype=torch.float64).view(8, -1).requires_grad_()
+    targets = torch.arange(8) % 2 if loss.task == "classification" else torch.zeros(8, 3, dtype=torch.float64)
     h = Hyper({key: torch.tensor(value, dtype=torch.float64) for key, value in loss.tunables().items()})
     with torch.enable_grad():
-        slope = loss.derivative(outputs, targets, h)[:, 0].sum()
-        (curvature,) = torch.autograd.grad(slope, outputs, materialize_grads=True)
+        slope = loss.derivative(outputs, targets, h)
+        probe = torch.linspace(1, 2, slope.shape[1], dtype=slope.dtype)  # a softmax's slopes sum to a constant
+        (curvature,) = torch.autograd.grad((slope * probe).sum(), outputs, materialize_grads=True)
     if curvature.any():
         return None
     return f"`{name}` divides by the curvature of the loss, but `{loss.name}` has none"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from dlx.reporting.tables import (
     escape,
     finished_members,
     format_mean,
+    format_number,
     gap_parts,
     gap_text,
+    is_number,
     markdown,
     mean_and_std,
     member_table,
@@ -28,6 +31,12 @@ WHY_STOPPED = {
     "patience": "stopped early, because the validation loss had not fallen for as many epochs as the patience allows",
     "max_epochs": "trained for all epochs",
 }
+
+LEARNED = {
+    "accuracy": "Of the training examples, {} % are classified wrongly",
+    "r2": "Of the variance of the training targets, {} % is not explained",
+}
+"""What a metric of the training part leaves open, by the metric."""
 
 
 def write_report(run_dir: Path, result: dict[str, Any], facts: dict[str, str]) -> None:
@@ -103,16 +112,50 @@ def fit_sentences(result: dict[str, Any]) -> Iterator[str]:
     if upper == "valid":
         yield "The epoch was chosen by this validation loss, so the gap is estimated too small."
     yield from _after_best(result, upper)
-    if values and all(value < 0 for value in values):
-        yield f"A negative gap says that the {upper} examples happen to be the easier ones; it shows no overfitting."
-    else:
-        yield "A large gap means overfitting."
-    yield (
-        "A high training loss means underfitting. How low the loss can get on these data one run does not tell: "
-        "compare it with a larger and a smaller model."
-    )
+    if values:
+        yield _gap_verdict(values, upper)
+    yield from _what_is_not_learned(result)
+    yield "How low the loss can get on these data one run does not tell: compare it with a larger and a smaller model."
     if count == 1:
         yield "One seed does not tell how much of this is chance."
+
+
+def _gap_verdict(values: Sequence[float], upper: str) -> str:
+    """Say what the gaps of the seeds are a sign of; a difference of losses, so their signs and scales do not matter."""
+    low, high = min(values), max(values)
+    grounds = ""
+    mean, std = mean_and_std(values)
+    if mean is not None and std is not None:
+        from scipy.special import stdtrit
+
+        margin = float(stdtrit(len(values) - 1, 0.975)) * std / math.sqrt(len(values))
+        low, high = mean - margin, mean + margin
+        grounds = f" (95 % interval of its mean over seeds: {format_number(low)} to {format_number(high)})"
+    if low > 0:
+        return (
+            f"The gap is positive{grounds}: examples trained on are fitted better than new ones. "
+            "A large gap means overfitting."
+        )
+    if high < 0:
+        return (
+            f"A negative gap says that the {upper} examples happen to be the easier ones; it shows no overfitting"
+            f"{grounds}."
+        )
+    return f"These seeds cannot tell the gap from 0{grounds}: overfitting is neither shown nor ruled out."
+
+
+def _what_is_not_learned(result: dict[str, Any]) -> Iterator[str]:
+    """Give the signs of underfitting: what the best weights miss of the training examples, and a training cut short."""
+    summary, members = result["summary"], finished_members(result)
+    yield "A high training loss means underfitting."
+    for name, what in LEARNED.items():
+        score = (summary["train"].get(name) or {}).get("mean")
+        if is_number(score):
+            yield f"{what.format(format_number(100 * (1 - score), 3))}; what no model could learn is part of it."
+    is_cut = [each["stop_reason"] == "max_epochs" and each["best_epoch"] == each["last_epoch"] for each in members]
+    if "valid" in summary and any(is_cut):
+        where = f"in {sum(is_cut)} of {len(members)} seeds" if len(members) > 1 else "here"
+        yield f"The validation loss was lowest at the last of all epochs {where}: trained too briefly, it underfits."
 
 
 def _after_best(result: dict[str, Any], upper: str) -> Iterator[str]:

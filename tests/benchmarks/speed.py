@@ -57,11 +57,12 @@ EXAMPLES = Digits().load()
 DATA = DeviceExamples.load(EXAMPLES, CPU, torch.float32)
 
 
-def bare_loop(hidden: int, rule: str, flavour: str, num_steps: int, threads: int = 1) -> float:
-    """Time a bare torch loop; microseconds a step."""
+def bare_loop(hidden: int, rule: str, flavour: str, num_steps: int, threads: int = 1, regular: bool = False) -> float:
+    """Time a bare torch loop, with batch norm and dropout if regular; microseconds a step."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, 10))
+    layers = [nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.5)] if regular else [nn.ReLU()]
+    model = nn.Sequential(nn.Linear(64, hidden), *layers, nn.Linear(hidden, 10))
     build: dict[str, Callable[..., Any]] = {
         "adam": lambda p, **kw: torch.optim.Adam(p, lr=1e-3, **kw),
         "momentum": lambda p, **kw: torch.optim.SGD(p, lr=1e-2, momentum=0.9, **kw),
@@ -88,20 +89,24 @@ def bare_loop(hidden: int, rule: str, flavour: str, num_steps: int, threads: int
     return (time.perf_counter() - start) / num_steps * 1e6
 
 
-def make_populations(num_members: int, hidden: int, rule: str, epochs: int, chunks: int) -> list[Population]:
-    """Build populations of the digits MLP."""
+def make_populations(
+    num_members: int, hidden: int, rule: str, epochs: int, chunks: int, regular: bool = False
+) -> list[Population]:
+    """Build populations of the digits MLP, with batch norm and dropout if regular."""
     training = Training(epochs=epochs, batch_size=BATCH, early_stopping=None)
     spec = Spec((64,), 10, torch.float32)
-    model, metrics = MLP(hidden=(hidden,)), (Accuracy(),)
+    model, metrics = MLP(hidden=(hidden,), batch_norm=regular, dropout=0.5 * regular), (Accuracy(),)
     recipe = Recipe(model, CrossEntropy(), None, RULES[rule], Constant(), metrics, training, spec)
     members = build_members(recipe, Digits(), EXAMPLES, [Cell(seed) for seed in range(num_members)])
     return [Population.build(part, CPU) for part in chunk(members, chunks)]
 
 
-def dlx_fit(num_members: int, hidden: int, rule: str, epochs: int, threads: int, chunks: int) -> float:
+def dlx_fit(
+    num_members: int, hidden: int, rule: str, epochs: int, threads: int, chunks: int, regular: bool = False
+) -> float:
     """Time a fit with records; microseconds a member-step."""
     prepare_torch(threads, tf32=False)
-    populations = make_populations(num_members, hidden, rule, epochs, chunks)
+    populations = make_populations(num_members, hidden, rule, epochs, chunks, regular)
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "metrics.jsonl")
         start = time.perf_counter()
@@ -132,10 +137,10 @@ class Peers:
             process.start()
         self.measure(32, "adam", "fused", 10)  # until all have imported torch
 
-    def measure(self, hidden: int, rule: str, flavour: str, num_steps: int) -> float:
+    def measure(self, hidden: int, rule: str, flavour: str, num_steps: int, regular: bool = False) -> float:
         """Time one bare loop per core at once; microseconds a member-step over all cores."""
         for connection in self._connections:
-            connection.send((hidden, rule, flavour, num_steps))
+            connection.send((hidden, rule, flavour, num_steps, 1, regular))
         return statistics.mean(connection.recv() for connection in self._connections) / CORES
 
 
@@ -172,17 +177,27 @@ def lone() -> None:
     compare("M = 1, H = 128, Adam: time per step, records included", own, peer, "at most 2, aim 1.5")
 
 
-def population(peers: Peers, hidden: int, rule: str, bound: str) -> None:
+def population(peers: Peers, hidden: int, rule: str, bound: str, regular: bool = False) -> None:
     """M = 60 on all cores."""
     own = {
-        f"dlx, {CORES} chunks of 1 thread": lambda: dlx_fit(60, hidden, rule, 30, 1, CORES),
-        f"dlx, 1 chunk of {CORES} threads": lambda: dlx_fit(60, hidden, rule, 30, CORES, 1),
+        f"dlx, {CORES} chunks of 1 thread": lambda: dlx_fit(60, hidden, rule, 30, 1, CORES, regular),
+        f"dlx, 1 chunk of {CORES} threads": lambda: dlx_fit(60, hidden, rule, 30, CORES, 1, regular),
     }
     peer = {
-        f"bare, {flavour}, {CORES} processes": lambda f=flavour: peers.measure(hidden, rule, f, 3000)
+        f"bare, {flavour}, {CORES} processes": lambda f=flavour: peers.measure(hidden, rule, f, 3000, regular)
         for flavour in ("fused", "foreach")
     }
-    compare(f"M = 60, H = {hidden}, {rule}: time per member-step, {CORES} cores", own, peer, bound)
+    layers = ", batch norm and dropout" if regular else ""
+    compare(f"M = 60, H = {hidden}{layers}, {rule}: time per member-step, {CORES} cores", own, peer, bound)
+
+
+def populations() -> None:
+    """M = 60, plain and with batch norm and dropout."""
+    peers = Peers()
+    for hidden, bound in ((32, "peer / dlx at least 5"), (128, "peer / dlx at least 2, aim 3")):
+        for rule in RULES:
+            population(peers, hidden, rule, bound)
+        population(peers, hidden, "adam", "peer / dlx at least 3", regular=True)
 
 
 def breakdown(num_members: int, hidden: int) -> None:
@@ -210,17 +225,17 @@ def breakdown(num_members: int, hidden: int) -> None:
 
     n = max(3, 200 // num_members)
     with torch.no_grad():
-        gradient = torch.randn_like(population.theta) * 1e-3
+        gradient = torch.randn_like(rows.theta) * 1e-3
         rule = population.recipe.optimizer
         parts = {
-            "replay: value and gradient": clock(lambda: objective.value_and_gradient(population.theta), 17 * n),
-            "update": clock(lambda: rule.update(population.theta, gradient.clone(), population.state, program._h), n),
+            "replay: value and gradient": clock(lambda: objective.value_and_gradient(rows.theta), 17 * n),
+            "update": clock(lambda: rule.update(rows.theta, gradient.clone(), population.state, program._h), n),
             "order and gather, scale": clock(
                 lambda: list(rows.feed.batches(torch.from_numpy(program._plan.draw(1)), program._weights, 0)), n
             )
             / 17,
             "evaluation": clock(
-                lambda: [program._evaluator.scores(population.theta, part) for part in ("train", "valid")], n
+                lambda: [program._evaluator.scores(population.weights, part) for part in ("train", "valid")], n
             )
             / 17,
         }
@@ -304,10 +319,7 @@ def main() -> None:
     if "lone" in chosen:
         lone()
     if "population" in chosen:
-        peers = Peers()
-        for hidden, bound in ((32, "peer / dlx at least 5"), (128, "peer / dlx at least 2, aim 3")):
-            for rule in RULES:
-                population(peers, hidden, rule, bound)
+        populations()
     if "breakdown" in chosen:
         for num_members, hidden in ((1, 128), (60, 32), (60, 128)):
             breakdown(num_members, hidden)

@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+from experiments import NEEDS
 
 from dlx.commands.catalogue import KINDS, describe_definition, list_definitions
 from dlx.config.load import load_experiment
@@ -29,9 +30,9 @@ def test_every_definition(key: str, name: str, tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("\n".join(line.removeprefix("  ") for line in example.splitlines()))
     given = read_source(path).tree
-    rest = {"data": "iris", "model": "mlp", "loss": "mse" if "regression" in text else "cross_entropy"}
-    if name == "least_squares":
-        rest |= {"model": "linear", "loss": "mse"}
+    data = "{name: iris, target_scale: none}"  # which every loss takes
+    rest = {"data": data, "model": "mlp", "loss": "mse" if "regression" in text else "cross_entropy"}
+    rest |= {section: NEEDS[name][section] for section in ("model", "loss") if name in NEEDS}
     path.write_text(path.read_text() + "".join(f"\n{k}: {v}" for k, v in rest.items() if k not in given))
     experiment = load_experiment(path).experiment
     value = experiment.model.activation if key == "activation" else getattr(experiment, key)

@@ -25,6 +25,6 @@ def test_a_rule_with_a_matrix_of_the_parameters_needs_more_memory(name: str, mon
     num_parameters = plain.layout().num_parameters
     room = num_parameters**2 * 8  # of one matrix in float64
     monkeypatch.setattr(plan.os, "sysconf", lambda key: {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": room}[key])
-    require_memory(plain, 1)
+    require_memory(plain, 1, 100)
     with pytest.raises(UsageError, match=f"`{name}` needs .* {num_parameters:,} parameters.*optimizer=adam"):
-        require_memory(squared, 1)
+        require_memory(squared, 1, 100)

@@ -125,7 +125,7 @@ def test_the_state_has_the_rest_in_its_header_and_no_pickle(tmp_path: Path) -> N
         names = set(file.keys())
     state = json.loads(header["dlx"])["state"]
     assert state["populations"][0]["epoch"] == 4
-    assert {"0.theta", "0.best_theta", "0.last_theta"} <= names
+    assert {"0.weights", "0.best_weights", "0.last_weights"} <= names
     for path in run.rglob("*"):
         assert path.suffix in {"", ".json", ".jsonl", ".yaml", ".md", ".safetensors", ".png", ".lock"}
         if path.is_file():

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,41 @@ def test_loss_that_does_not_fit(refused: Callable[..., str]) -> None:
     assert "= losses that fit: cross_entropy" in found
 
 
+@pytest.mark.parametrize(
+    ("data", "loss", "expected"),
+    [
+        ("digits", "poisson_nll", "x.yaml:3:7: `poisson_nll` needs targets as they are, but data.target_scale is stan"),
+        ("{name: digits, target_scale: minmax}", "{name: poisson_nll}", "x.yaml:1:36: `poisson_nll` needs targets as"),
+    ],
+)  # fmt: skip
+def test_loss_of_raw_targets(faults: Callable[..., str], load: Load, data: str, loss: str, expected: str) -> None:
+    found = faults(base=f"data: {data}\nmodel: mlp\nloss: {loss}\n")
+    assert found.startswith(expected)
+    assert found.endswith("= set data.target_scale=none")
+    raw = load(base="data: {name: digits, target_scale: none}\nmodel: mlp\nloss: poisson_nll\n")
+    assert check(raw.experiment, values(200)) == []
+
+
+def test_targets_that_are_no_counts(refused: Callable[..., str]) -> None:
+    base = "data: {name: digits, target_scale: none}\nmodel: mlp\nloss: poisson_nll\n"
+    examples = replace(values(200), targets=np.full((200, 1), 0.5))
+    assert refused(examples, base=base) == (
+        "x.yaml:3:7: `poisson_nll` is a loss for counts (whole numbers from 0), but `target` is 0.5 in example 1, and "
+        "199 more are none\n"
+        "    3 | loss: poisson_nll\n      |       ^^^^^^^^^^^\n"
+        "      = losses that fit: gaussian_nll, huber, laplace_nll, mae, mse"
+    )
+
+
+def test_class_weights_of_another_length(refused: Callable[..., str]) -> None:
+    base = split("{}", "{name: cross_entropy, class_weights: [1, 2, 1]}")
+    assert refused(classes(100, 100), base=base) == (
+        "x.yaml:3:44: `class_weights` needs a number for each of the 2 classes (kind 0, kind 1), but has 3\n"
+        "    3 | loss: {name: cross_entropy, class_weights: [1, 2, 1]}\n"
+        "      |                                            ^^^^^^^^^"
+    )
+
+
 def test_one_class(refused: Callable[..., str]) -> None:
     found = refused(classes(100), SMALL, base=split("{}"))
     assert found.startswith("x.yaml:1:1: classification needs at least 2 classes, but the data have 1\n")
@@ -112,7 +148,7 @@ def test_batch_larger_than_the_training_part(refused: Callable[..., str]) -> Non
     assert refused(values(50), "training: {batch_size: 31}\n") == (
         "x.yaml:4:24: a batch of 31 is larger than the training part, which has 30 examples\n"
         "    4 | training: {batch_size: 31}\n      |                        ^^\n"
-        "      = set training.batch_size=30 or less"
+        "      = set training.batch_size=30 or less, or full"
     )
     assert refused(values(50), "training: {epochs: 3}\n").startswith("x.yaml:4:1: a batch of 64 is larger")
     assert refused(values(50)).startswith("x.yaml:1:1: a batch of 64 is larger")

@@ -27,10 +27,12 @@ ROOT_KEYS = (
          f"      = `epochs` belongs under `training:`; valid here: {ROOT_KEYS}"),
         ("training: {lr: 3}\n",
          "x.yaml:4:12: unknown key `lr` in `training`\n    4 | training: {lr: 3}\n      |            ^^\n"
-         "      = `lr` belongs under `optimizer:`; valid here: epochs, batch_size, early_stopping"),
+         "      = `lr` belongs under `optimizer:`; valid here: epochs, batch_size, early_stopping, clip_value, "
+         "clip_norm, input_noise, weight_noise"),
         ("training: {hidden: [3]}\n",
          "x.yaml:4:12: unknown key `hidden` in `training`\n    4 | training: {hidden: [3]}\n      |            ^^^^^^\n"
-         "      = `hidden` belongs under `model:`; valid here: epochs, batch_size, early_stopping"),
+         "      = `hidden` belongs under `model:`; valid here: epochs, batch_size, early_stopping, clip_value, "
+         "clip_norm, input_noise, weight_noise"),
         ("optimizer: {name: sgd, rho2: 0.9}\n",
          "x.yaml:4:24: unknown key `rho2` in `optimizer`\n    4 | optimizer: {name: sgd, rho2: 0.9}\n"
          "      |                        ^^^^\n      = `rho2` belongs to `adam` under `optimizer:`; valid here: lr"),
@@ -172,7 +174,11 @@ def odd_faults(tree: dict[str, object]) -> list[Fault]:
         ({"inner": {"key": 1}, "word": "ax"}, "word", "`word`: must not have an x"),
         ({"inner": {"key": 1}, "even": 3}, "even", "`even` must be a multiple of 2, found 3"),
         ({"inner": {"key": 1}, "even": 10}, "even", "`even` must be at most 8, found 10"),
-        ({"inner": {"key": 1}, "either": "al"}, "either", "`either` must be `all`, found the text `al`"),
+        (
+            {"inner": {"key": 1}, "either": "al"},
+            "either",
+            "`either` must be a whole number or `all`, found the text `al`",
+        ),
         ({"inner": {"key": 1}, "table": {"a": "b"}}, "table.a", "`table.a` must be a whole number, found the text `b`"),
         ({"inner": {"key": 1}, "table": 3}, "table", "`table` must be a mapping, found 3"),
     ],

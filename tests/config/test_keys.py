@@ -19,7 +19,7 @@ def test_sections() -> None:
 
 
 def test_keys() -> None:
-    assert keys_of(MLP) == ["hidden", "activation"]
+    assert keys_of(MLP) == ["hidden", "activation", "batch_norm", "dropout", "init"]
     assert "name" in keys_of(Experiment)
 
 

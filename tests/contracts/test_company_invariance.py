@@ -13,6 +13,10 @@ from experiments import NEEDS, differing, make_members, rates_for, train
 from dlx.core.definition import Activation, FirstOrder, Loss, Optimizer, Prior, Schedule
 from dlx.core.records import Cell
 from dlx.core.registry import registered
+from dlx.losses.binary_cross_entropy import BinaryCrossEntropy
+from dlx.losses.cross_entropy import CrossEntropy
+from dlx.losses.gaussian_nll import GaussianNLL
+from dlx.losses.laplace_nll import LaplaceNLL
 
 CELLS = [Cell(seed) for seed in range(5)]
 TARGETS = {"binary_cross_entropy": 2, "mse": 1}
@@ -69,25 +73,52 @@ BEYOND_GRADIENT = [name for name, cls in registered(Optimizer).items() if not is
 
 
 @pytest.mark.parametrize("name", BEYOND_GRADIENT)
-@pytest.mark.parametrize(
-    ("partner", "threads"),
-    [(PARTNERS[0], 1), ({**PARTNERS[1], "schedule": None}, 2)],
-    ids=["classes", "values"],
-    indirect=["threads"],
-)
-def test_rule_beyond_the_gradient(name: str, partner: dict[str, Any], threads: int) -> None:
+@pytest.mark.parametrize("partner", [PARTNERS[0], {**PARTNERS[1], "schedule": None}], ids=["classes", "values"])
+def test_rule_beyond_the_gradient(name: str, partner: dict[str, Any]) -> None:
     assert_invariant(
         rates=rates_for(name, RATES), **{**partner, "optimizer": name, "hidden": (5,), **NEEDS.get(name, {})}
     )
 
 
-@pytest.mark.parametrize("name", registered(Loss))
+@pytest.mark.parametrize("name", BEYOND_GRADIENT)
+def test_rule_beyond_the_gradient_with_threads(name: str, threads: int) -> None:
+    training = {"epochs": 1, **NEEDS.get(name, {}).get("training", {"batch_size": 37})}
+    partner = {"optimizer": name, "hidden": (3,), **NEEDS.get(name, {}), "training": training}
+    assert_invariant(rates=rates_for(name, RATES), **partner)
+
+
+LOSSES = [
+    *(cls() for cls in registered(Loss).values()),
+    BinaryCrossEntropy(label_smoothing=0.1),
+    CrossEntropy(label_smoothing=0.1),
+    CrossEntropy(label_smoothing=0.1, class_weights=(0.5, 2.0, 1.25)),
+    GaussianNLL(sigma=0.3),
+    LaplaceNLL(scale=0.3),
+]
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: "-".join(map(str, loss.model_dump().values())))
 @pytest.mark.parametrize("num_features", [2, 3, 64])
-def test_loss(name: str, num_features: int, threads: int) -> None:
+def test_loss(loss: Loss, num_features: int, threads: int) -> None:
+    num_targets = TARGETS.get(loss.name, 3)
     for model in ("linear", "mlp"):
-        assert_invariant(
-            loss=name, model=model, num_targets=TARGETS.get(name, 3), num_features=num_features, hidden=(33,)
-        )
+        assert_invariant(loss=loss, model=model, num_targets=num_targets, num_features=num_features, hidden=(33,))
+
+
+@pytest.mark.parametrize(
+    ("family", "key"),
+    [(CrossEntropy, "label_smoothing"), (BinaryCrossEntropy, "label_smoothing"), (GaussianNLL, "sigma")],
+)
+def test_members_differ_in_a_setting_of_the_loss(family: type[Loss], key: str) -> None:
+    members: list[Any] = []
+    for cell, value in zip(CELLS, (0.1, 0.02, 0.3, 0.7, 0.05), strict=True):
+        one, examples = make_members([cell], loss=family(**{key: value}), num_targets=2, hidden=(17,))
+        members += one
+    alone: dict[Cell, Any] = {}
+    for member in members:
+        alone |= train([member], examples)
+    assert differing(train(members, examples), alone) == []
+    assert differing(train(members[::-1], examples), alone) == []
 
 
 @pytest.mark.parametrize("partner", PARTNERS, ids=["classes", "values"])
@@ -96,12 +127,45 @@ def test_prior(name: str, partner: dict[str, Any]) -> None:
     assert_invariant(prior={"name": name}, **partner)
 
 
+REGULARIZED: dict[str, dict[str, Any]] = {
+    "dropout": {"layers": {"dropout": 0.3}},
+    "batch norm": {"layers": {"batch_norm": True}},
+    "input noise": {"training": {"batch_size": 10, "input_noise": 0.3}},
+    "weight noise": {"training": {"batch_size": 10, "weight_noise": 0.1}},
+    "clipping": {"training": {"batch_size": 10, "clip_value": 0.1, "clip_norm": 0.2}},
+    "all": {
+        "layers": {"dropout": 0.5, "batch_norm": True, "init": "he"},
+        "training": {"batch_size": 37, "input_noise": 0.1, "weight_noise": 0.01, "clip_norm": 1.0},
+    },
+}
+
+
+@pytest.mark.parametrize("partner", PARTNERS, ids=["classes", "values"])
+@pytest.mark.parametrize("what", REGULARIZED)
+def test_regularization(what: str, partner: dict[str, Any]) -> None:
+    assert_invariant(**{**partner, **REGULARIZED[what]})
+
+
+def test_rates_of_dropout_and_noise_may_differ() -> None:
+    members: list[Any] = []
+    for seed in range(4):
+        training = {"input_noise": 0.1 * (seed + 1), "weight_noise": 0.01 * (seed + 1), "clip_norm": 1.0 / (seed + 1)}
+        rate = 0.1 * (seed + 1)
+        one, examples = make_members([Cell(seed)], hidden=(17,), layers={"dropout": rate}, training=training)
+        members += one
+    alone: dict[Cell, Any] = {}
+    for member in members:
+        alone |= train([member], examples)
+    assert differing(train(members, examples), alone) == []
+    assert differing(train(members[::-1], examples), alone) == []
+
+
 def test_ragged_folds() -> None:
     cells = [Cell(0, 0, fold) for fold in range(4)]
     members: list[Any] = []
     for cell in cells:
-        split = {"folds": 4, "fold": cell.fold, "valid": 0.13}
-        one, examples = make_members([cell], split=split, training={"batch_size": 29}, rates=[0.01])
+        split, layers = {"folds": 4, "fold": cell.fold, "valid": 0.13}, {"batch_norm": True, "dropout": 0.2}
+        one, examples = make_members([cell], split=split, training={"batch_size": 29}, rates=[0.01], layers=layers)
         members += one
     assert {-(-len(member.parts.train) // 29) for member in members} == {2, 3}, "some must rest while others step"
     alone: dict[Cell, Any] = {}

@@ -27,6 +27,20 @@ def test_structure_is_the_rest() -> None:
     assert Knobs(rate=1.0).structure() == Knobs(rate=2.0).structure()
 
 
+class Optional(Definition):
+    """A tunable that may be null; of no family."""
+
+    name: Literal["optional"] = "optional"
+    rate: Tunable[PositiveFloat | None] = None
+
+
+def test_a_tunable_that_is_null_is_structure() -> None:
+    assert Optional().tunables() == {}
+    assert Optional().structure() == {"name": "optional", "rate": None}
+    assert Optional(rate=2.0).tunables() == {"rate": 2.0}
+    assert Optional(rate=2.0).structure() == {"name": "optional"}
+
+
 def test_integers_are_floats_for_tunables() -> None:
     (rate, _) = Knobs.model_validate({"rate": 2}).tunables().values()
     assert type(rate) is float

@@ -14,8 +14,8 @@ from dlx.core.records import Cell
 from dlx.engine.derivatives import COLUMNS
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.layout import Layout
-from dlx.engine.objective import EmpiricalRisk
-from dlx.engine.population import initial_theta
+from dlx.engine.objective import Batch, EmpiricalRisk
+from dlx.engine.population import initial_weights
 from dlx.engine.rows import Rows
 
 CELLS = [Cell(seed) for seed in range(3)]
@@ -52,14 +52,15 @@ def build(
     prior = experiment.pop("prior", None)
     named = {"name": prior, **FIELDS[prior]} if prior else None
     members, examples = make_members(cells, dtype=dtype, activation="tanh", prior=named, **experiment)
-    theta = initial_theta(members)
+    theta = initial_weights(members)
     rows = Rows(members, theta, DeviceExamples.load(examples, torch.device("cpu"), theta.dtype))
     objective = EmpiricalRisk(rows)
     indices = torch.stack([torch.from_numpy(member.parts.train[:size]) for member in rows.members])
     inputs, targets, _ = rows.feed.gather(indices)
     weights = torch.full(indices.shape, 1 / (size - 3), dtype=theta.dtype)
     weights[:, -3:] = 0
-    objective.batch = inputs, targets, weights
+    keys = torch.zeros(len(indices), 3, dtype=torch.int32)
+    objective.begin(Batch(inputs, targets, weights, keys))
     return objective, rows, theta
 
 
@@ -68,7 +69,7 @@ def alone(objective: EmpiricalRisk, rows: Rows, row: int, case: dict[str, Any]) 
     member = rows.members[row]
     module = member.recipe.model.build(member.recipe.spec)
     layout = Layout.of(module)
-    inputs, targets, _ = (each[row][:-3] for each in objective.batch)
+    inputs, targets = (each[row][:-3] for each in objective._batch[:2])
 
     def named(vector: Tensor) -> dict[str, Tensor]:
         return {name: tensor[0] for name, tensor in layout.unflatten(vector.unsqueeze(0)).items()}

@@ -13,7 +13,7 @@ from dlx.core.records import Cell
 from dlx.engine import evaluation
 from dlx.engine.evaluation import score_members
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.population import initial_theta
+from dlx.engine.population import initial_weights
 
 PARTS = ("train", "valid", "test")
 
@@ -23,7 +23,7 @@ PARTS = ("train", "valid", "test")
 def test_regression_scores(num_members: int, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "CHUNK_EXAMPLES", chunk)
     members, examples = make_members([Cell(seed) for seed in range(num_members)], loss="mse", dtype="float64")
-    theta = initial_theta(members)
+    theta = initial_weights(members)
     data = DeviceExamples.load(examples, torch.device("cpu"), torch.float64)
     for member in members:
         torch.manual_seed(0)
@@ -49,9 +49,16 @@ def test_regression_scores(num_members: int, chunk: int, monkeypatch: pytest.Mon
             assert scores == pytest.approx(expected, rel=1e-10)
 
 
-def test_classification_scores() -> None:
+def _calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
+    shares, _, _ = stats.binned_statistic(-confidence, [right - confidence], "sum", 15, (-1, 0))
+    return np.abs(shares).sum() / len(right)
+
+
+@pytest.mark.parametrize("chunk", [512, 7])
+def test_classification_scores(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "CHUNK_EXAMPLES", chunk)
     members, examples = make_members([Cell(0), Cell(1)], dtype="float64")
-    theta = initial_theta(members)
+    theta = initial_weights(members)
     data = DeviceExamples.load(examples, torch.device("cpu"), torch.float64)
     member = members[1]
     module = member.recipe.model.build(member.recipe.spec)
@@ -68,5 +75,8 @@ def test_classification_scores() -> None:
         "accuracy": metrics.accuracy_score(truth, guess),
         "balanced_accuracy": metrics.balanced_accuracy_score(truth, guess),
         "f1": metrics.f1_score(truth, guess, average="macro"),
+        "top_k": 1.0,
+        "roc_auc": metrics.roc_auc_score(truth, probabilities, multi_class="ovr"),
+        "calibration_error": _calibration_error(probabilities.max(1), guess == truth),
     }
     assert scores == pytest.approx(expected)

@@ -19,7 +19,7 @@ from dlx.data.batches import BatchPlan, Order
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.fit import chunk, fit
 from dlx.engine.layout import Layout
-from dlx.engine.population import Member, Population, initial_theta
+from dlx.engine.population import Member, Population, initial_weights
 
 TORCH = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.05),
@@ -32,19 +32,21 @@ def torch_loop(member: Member, examples: Examples, build: Any, epochs: int) -> t
     """Train one member with an ordinary module and a torch optimizer, batch by batch, without padding."""
     module = member.recipe.model.build(member.recipe.spec)
     layout = Layout.of(module)
-    named = layout.unflatten(initial_theta([member]))
+    named = layout.unflatten(initial_weights([member]))
     module.load_state_dict({name: tensor[0] for name, tensor in named.items()})
     optimizer = build(module.parameters())
     inputs = torch.from_numpy((examples.inputs - member.input_scale.shift) / member.input_scale.scale)
     targets = torch.from_numpy(examples.targets)
-    plan = BatchPlan([Order(member.parts.train, member.cell)], member.recipe.training.batch_size)
+    plan = BatchPlan(
+        [Order(member.parts.train, member.cell)], member.recipe.training.examples_per_step(len(member.parts.train))
+    )
     for epoch in range(1, epochs + 1):
         for indices, weights in zip(plan.draw(epoch)[:, 0], plan.weights[:, 0], strict=True):
             chosen = torch.from_numpy(indices[weights > 0])
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(module(inputs[chosen]), targets[chosen]).backward()
             optimizer.step()
-    return layout.flatten(dict(module.named_parameters()))
+    return layout.flatten(module)
 
 
 @pytest.mark.parametrize("name", TORCH)
@@ -124,7 +126,7 @@ def test_a_restored_population_goes_on_to_the_same_bits(optimizer: str) -> None:
             for each in getattr(record, "members", ()):
                 epochs[each.cell].append(each)
         resumed = {
-            member.cell: (again.last_theta[row], again.best_theta[row], epochs[member.cell])
+            member.cell: (again.last_weights[row], again.best_weights[row], epochs[member.cell])
             for row, member in enumerate(members)
         }
         assert differing(resumed, uninterrupted) == [], f"stopped after record {after}"
@@ -187,10 +189,12 @@ def test_populations_in_threads_stand_still_between_records(pause: float) -> Non
     data = DeviceExamples.load(examples, torch.device("cpu"), torch.float32)
     populations = [Population.build(part, torch.device("cpu")) for part in (members[:3], members[3:6], members[6:])]
     for _ in fit(populations, data, pause=pause):
-        before = [population.theta.clone() for population in populations]
+        before = [population.weights.clone() for population in populations]
         assert len({population.epoch for population in populations}) == 1
         time.sleep(0.001)
-        assert all(torch.equal(a, b.theta) for a, b in zip(before, populations, strict=True))
-    last = {member.cell: row for each in populations for member, row in zip(each.members, each.last_theta, strict=True)}
+        assert all(torch.equal(a, b.weights) for a, b in zip(before, populations, strict=True))
+    last = {
+        member.cell: row for each in populations for member, row in zip(each.members, each.last_weights, strict=True)
+    }
     alone = train(members, examples)
     assert all(torch.equal(row, alone[cell][0]) for cell, row in last.items())

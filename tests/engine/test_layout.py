@@ -8,7 +8,7 @@ def test_unflatten_undoes_flatten() -> None:
     module = nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 1))
     layout = Layout.of(module)
     named = dict(module.named_parameters())
-    theta = layout.flatten(named)
+    theta = layout.flatten(module)
     assert theta.shape == (layout.num_parameters,) == (26,)
     for name, tensor in layout.unflatten(torch.stack([theta, 2 * theta])).items():
         assert torch.equal(tensor, torch.stack([named[name], 2 * named[name]]))

@@ -5,7 +5,7 @@ import torch
 from experiments import make_members
 
 from dlx.core.records import Cell
-from dlx.engine.population import Population, initial_theta
+from dlx.engine.population import Population, initial_weights
 
 CPU = torch.device("cpu")
 
@@ -24,16 +24,16 @@ def test_members_of_different_structure_are_refused(other: dict[str, object]) ->
 
 def test_members_that_differ_in_tunables_are_stacked() -> None:
     members, _ = make_members([Cell(0), Cell(1)], rates=[0.1, 0.2])
-    assert Population.build(members, CPU).theta.shape[0] == 2
+    assert Population.build(members, CPU).weights.shape[0] == 2
 
 
 def test_initial_weights_depend_on_the_cell_alone() -> None:
     members, _ = make_members([Cell(0), Cell(1), Cell(0, 0, 1), Cell(0)], rates=[0.1, 0.1, 0.1, 0.9])
-    theta = initial_theta(members)
+    theta = initial_weights(members)
     assert torch.equal(theta[0], theta[3])
     assert len({tuple(row.tolist()) for row in theta}) == 3
     before = torch.get_rng_state()
-    initial_theta(members)
+    initial_weights(members)
     assert torch.equal(torch.get_rng_state(), before), "the user's generator is left alone"
 
 
@@ -42,11 +42,11 @@ def test_compaction_keeps_two_rows() -> None:
     population = Population.build(members, CPU)
     for stopped in (0, 1, 3, 4):
         population.courses[stopped].stop_reason = "patience"
-    row = population.theta[2].clone()
+    row = population.weights[2].clone()
     assert population.is_sparse()
     population.compact()
     assert population.rows == [2, 2]
-    assert torch.equal(population.theta, torch.stack([row, row]))
+    assert torch.equal(population.weights, torch.stack([row, row]))
 
 
 def test_a_state_of_other_members_is_refused() -> None:

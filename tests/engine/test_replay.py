@@ -96,6 +96,15 @@ def test_equal_calls_are_made_once_unless_a_result_is_changed_in_place() -> None
         assert len(count) <= 3
 
 
+def test_a_number_times_the_scalar_of_a_member_is_a_constant() -> None:
+    def function(x: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+        return (torch.func.vmap(lambda x, h: x * (2 / h))(x, h),)
+
+    replay, count = calls_of(function, torch.ones(2, 3), torch.ones(2))
+    assert replay(torch.ones(2, 3), torch.tensor([4.0, 0.5]))[0].tolist() == [[0.5] * 3, [4.0] * 3]
+    assert len(count) == 2
+
+
 def test_chance_is_not_recorded() -> None:
     replay, _ = calls_of(lambda x: (x + torch.rand(3),), torch.zeros(3))
     assert not torch.equal(replay(torch.zeros(3))[0], replay(torch.zeros(3))[0])

@@ -25,3 +25,10 @@ def test_is_for_classes() -> None:
     regression = Examples(np.zeros((3, 1)), np.zeros((3, 1)), "regression", ("x",), ("y",))
     assert "regression" in CE.mismatch(regression)
     assert CE.num_outputs(7) == 7
+
+
+def test_a_weight_for_each_class() -> None:
+    classes = Examples(np.zeros((3, 1)), np.arange(3), "classification", ("x",), ("a", "b", "c"))
+    assert CrossEntropy(class_weights=(1.0, 2.0, 3.0)).mismatch(classes) is None
+    found = CrossEntropy(class_weights=(1.0, 2.0)).mismatch(classes)
+    assert found == "`class_weights` needs a number for each of the 3 classes (a, b, c), but has 2"

@@ -4,8 +4,10 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from reporting.results import DIVERGED, course, finished, member, one_seed, several_seeds
+from scipy import stats
 
 from dlx.core.errors import RunError
 from dlx.reporting.report import fit_sentences, replace_file, report_text, stopping_sentences, write_report
@@ -57,6 +59,49 @@ def test_a_negative_gap_is_no_overfitting() -> None:
     text = " ".join(fit_sentences(result))
     assert "A negative gap says that the test examples happen to be the easier ones" in text
     assert "A large gap" not in text
+
+
+def with_gaps(*gaps: float, level: float = 0.0) -> dict[str, Any]:
+    """Seeds with these gaps at losses of any level."""
+    members = []
+    for seed, each in enumerate(gaps):
+        one = member(seed)
+        one["train"]["loss"], one["test"]["loss"] = level + 0.3 * seed, level + 0.3 * seed + each
+        members.append(one)
+    return finished(members)
+
+
+@pytest.mark.parametrize("level", [0.5, -3.0, -1e3])
+@pytest.mark.parametrize(
+    ("gaps", "expected"),
+    [
+        ((0.11, 0.1, 0.12, 0.1), "The gap is positive"),
+        ((0.1, -0.11, 0.12, -0.1), "These seeds cannot tell the gap from 0"),
+        ((0.5, 0.001, 0.002), "These seeds cannot tell the gap from 0"),
+        ((-0.1, -0.11, -0.12), "A negative gap"),
+        ((0.1,), "The gap is positive:"),
+        ((-0.1,), "A negative gap says"),
+    ],
+)
+def test_verdict_on_the_gap(gaps: tuple[float, ...], expected: str, level: float) -> None:
+    """It is of paired differences: losses that are negative, or differ more between seeds, change nothing."""
+    text = " ".join(fit_sentences(with_gaps(*gaps, level=level)))
+    assert expected in text
+    if len(gaps) > 1:
+        low, high = stats.t.interval(0.95, len(gaps) - 1, np.mean(gaps), stats.sem(gaps))
+        found = text.partition("of its mean over seeds: ")[2].partition(")")[0].split(" to ")
+        assert [float(each) for each in found] == pytest.approx([low, high], rel=1e-3, abs=1e-9)
+
+
+def test_signs_of_underfitting() -> None:
+    text = " ".join(fit_sentences(one_seed()))
+    assert "Of the training examples, 2.00 % are classified wrongly" in text
+    assert "last of all epochs" not in text
+    regression = finished([{**member(0), "stop_reason": "max_epochs", "best_epoch": 15}], ("r2",))
+    regression["summary"]["train"]["r2"] = {"mean": 0.53, "std": None}
+    text = " ".join(fit_sentences(regression))
+    assert "Of the variance of the training targets, 47.0 % is not explained" in text
+    assert "lowest at the last of all epochs here: trained too briefly, it underfits." in text
 
 
 def test_fit_of_one_seed() -> None:
