@@ -72,6 +72,24 @@ def resume(
 
 
 @app.command()
+def inspect(
+    config: Config,
+    overrides: Overrides = None,
+    device: Device = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
+) -> None:
+    """Look at an experiment before training: layers, cost, initial loss, and whether it can overfit one batch."""
+    _announce(json)
+    from dlx.commands.inspect import inspect as command
+    from dlx.reporting.inspection import inspection_text
+    from dlx.tracking.files import finite
+
+    given = [] if device is None else [f"device={dumps(device)}"]
+    found = finite(command(config, [*(overrides or []), *given]))
+    sys.stdout.write(dumps(found, indent=2, ensure_ascii=False) + "\n" if json else inspection_text(found))
+
+
+@app.command()
 def config(config: Config, overrides: Overrides = None) -> None:
     """Print the config with every default and override filled in."""
     from dlx.config.experiment import resolved_yaml

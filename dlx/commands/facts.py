@@ -70,8 +70,8 @@ def _seeds(experiment: Experiment) -> str:
 
 
 def _definition(definition: Definition) -> str:
-    """Spell a definition in one line: its name, then its settings that are not null."""
-    settings = ((name, value) for name, value in definition if name != "name" and value is not None)
+    """Spell a definition in one line: its name, then its settings that are not null, 0 or false."""
+    settings = ((name, value) for name, value in definition if name != "name" and (value or isinstance(value, tuple)))
     return ", ".join([definition.name, *(f"{name} {_value(value)}" for name, value in settings)])
 
 

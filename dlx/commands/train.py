@@ -10,6 +10,7 @@ from typing import Any
 from dlx.commands.clock import Clock
 from dlx.commands.facts import describe
 from dlx.commands.interrupt import listening
+from dlx.commands.learned import learned, learned_text
 from dlx.commands.plan import Plan
 from dlx.commands.results import epoch_line, preprocessing, train_result
 from dlx.commands.saving import keep_epochs, save_state, save_weights
@@ -20,14 +21,19 @@ from dlx.core.records import EpochDone, Finished, Record, Started
 from dlx.engine.device import num_workers
 from dlx.engine.fit import chunk, fit
 from dlx.engine.population import Population
+from dlx.reporting.gallery import TITLES, picture_file
 from dlx.reporting.tables import divergence_texts
+from dlx.tracking.files import finite
 from dlx.tracking.ledger import Ledger
 from dlx.tracking.provenance import describe_environment
 from dlx.tracking.run_dir import RunDir
 
 CHECKPOINT_SECONDS = 10.0
 """Time between saved states: what a killed process loses at most."""
-RESULTS = ("result.json", "timing.json", "report.md", "figures/learning_curve.png")
+RESULTS = (
+    "result.json", "learned.json", "timing.json", "report.md", "figures/learning_curve.png",
+    *map(picture_file, TITLES),
+)  # fmt: skip
 """What a run directory has once its run is done."""
 MAX_NAMED = 3
 """Members that an error names one by one; the others are counted."""
@@ -101,8 +107,9 @@ def train_populations(
             raise RunInterruptedError(_where(populations, run.path), interrupt.signum)
         result = train_result(plan.experiment, populations, data)
         run.write_json("result.json", result)
+        run.write("learned.json", learned_text(found := finite(learned(plan, populations))))
         run.write_json("timing.json", clock.timing(populations, plan.device))
-        write_figures_and_report(run, facts, epochs, result)
+        write_figures_and_report(run, facts, epochs, result, found)
     run.finish("done", result["status"])
     yield Finished(run.path, result)
     raise_divergence(result)
@@ -123,14 +130,20 @@ def started(run: RunDir, plan: Plan, facts: dict[str, str], epochs_done: int | N
 
 
 def write_figures_and_report(
-    run: RunDir, facts: dict[str, str], epochs: list[dict[str, Any]], result: dict[str, Any]
+    run: RunDir,
+    facts: dict[str, str],
+    epochs: list[dict[str, Any]],
+    result: dict[str, Any],
+    found: dict[str, Any],
 ) -> None:
-    """Draw the learning curve and write report.md."""
+    """Draw the learning curve and what was learned, and write report.md."""
     from dlx.reporting.figures import learning_curve
+    from dlx.reporting.gallery import draw_pictures
     from dlx.reporting.report import write_report
 
     learning_curve(epochs, result, run.path / "figures" / "learning_curve.png")
-    write_report(run.path, result, facts)
+    pictures = draw_pictures(run.path, str(result["name"]), epochs, found)
+    write_report(run.path, result, facts, pictures)
 
 
 def _where(populations: Sequence[Population], path: Path) -> str:

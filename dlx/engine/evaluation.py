@@ -19,6 +19,7 @@ from dlx.engine.population import Member, with_twin
 from dlx.engine.replay import Replay
 from dlx.engine.rows import Rows
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 CHUNK_EXAMPLES = 512
 """Examples of one member evaluated at once, at most."""
 
@@ -168,3 +169,40 @@ def score_members(
         }
         for row, member in enumerate(members)
     }
+
+
+def predict_members(members: Sequence[Member], weights: Tensor, inputs: Floats) -> Floats:
+    """Predict with weights of finished members; what one predicts does not depend on the others.
+
+    Args:
+        members: Members of one structure.
+        weights: Their weights, [M, P + Q].
+        inputs: Raw inputs of each member, [M, N, *input_shape], or the same for all, [N, *input_shape]; at least one.
+
+    Returns:
+        Class probabilities, or values in the target's own units, [M, N, C].
+    """
+    numbers = with_twin(range(len(members)))
+    shape = members[0].recipe.spec.input_shape
+    is_shared, num_inputs = inputs.ndim == 1 + len(shape), inputs.shape[-1 - len(shape)]
+    flat = torch.from_numpy(inputs.reshape(-1, *shape)).to(weights)
+    data = DeviceExamples(flat, flat.new_zeros(len(flat), 1))
+    rows = Rows([members[number] for number in numbers], weights[numbers], data)
+    num_chunks = -(-num_inputs // CHUNK_EXAMPLES)
+    size = -(-num_inputs // num_chunks)
+    place = np.minimum(np.arange(num_chunks * size), num_inputs - 1).reshape(num_chunks, 1, size)
+    first = np.array(numbers)[:, None] * (0 if is_shared else num_inputs)
+
+    def predict(named: dict[str, Tensor], target_map: dict[str, Tensor], scaled: Tensor) -> Tensor:
+        predictions = rows.recipe.loss.predict(functional_call(rows.module, named, (scaled,))).double()
+        return predictions * target_map["scale"] + target_map["shift"] if target_map else predictions
+
+    rows.module.eval()
+    named = rows.layout.unflatten(rows.weights) | rows.constants
+    maps = {name: each.double() for name, each in rows.target_map.items()}
+    chunks = []
+    with torch.no_grad():
+        for indices in place:
+            scaled = rows.feed.gather_inputs(torch.from_numpy(first + indices).to(weights.device))
+            chunks.append(vmap(predict)(named, maps, scaled))
+    return torch.cat(chunks, 1)[: len(members), :num_inputs].cpu().numpy()

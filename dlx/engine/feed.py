@@ -101,6 +101,10 @@ class Feed:
         """Give scaled inputs [..., M, B, D], scaled targets and raw targets [..., M, B(, C)] at [..., M, B]."""
         return self._inputs.take(indices), self._targets.take(indices), _take(self._raw_targets, indices)
 
+    def gather_inputs(self, indices: Tensor) -> Tensor:
+        """Give scaled inputs alone, [..., M, B, D] at [..., M, B]."""
+        return self._inputs.take(indices)
+
     def batches(self, indices: Tensor, weights: Tensor, first: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Give inputs, targets and weights of every step from ``first`` on, gathered some steps at a time.
 

@@ -6,26 +6,21 @@ still train, because a mean whose members change jumps without any of them movin
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib.patheffects
-import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 
 from dlx.reporting.courses import Course, common_epochs, mean_and_band, read_courses
-from dlx.reporting.report import replace_file
+from dlx.reporting.drawing import GREY, STYLES, new_figure, save_figure
 from dlx.reporting.tables import finished_members, format_mean, is_number, present_parts
 
 LOG_DECADES = 1.5
@@ -36,23 +31,6 @@ LEFT = 0.92
 """Inches left of the axes: room for ticks such as -35000."""
 MAX_NAMED = 3
 """More seeds that diverge at one place are counted, not listed."""
-GREY = "#4D4D4D"
-
-
-@dataclass(frozen=True)
-class Style:
-    """How a part is drawn: a colour of Okabe and Ito's palette, and what tells it apart in grey print."""
-
-    colour: str
-    dashes: Any
-    marker: str
-
-
-STYLES = {
-    "train": Style("#0072B2", "solid", "s"),
-    "valid": Style("#D55E00", (0, (4, 1.6)), "o"),
-    "test": Style("#000000", "none", "D"),
-}
 
 
 def learning_curve(epochs: list[dict[str, Any]], result: dict[str, Any], path: Path) -> None:
@@ -66,11 +44,7 @@ def learning_curve(epochs: list[dict[str, Any]], result: dict[str, Any], path: P
     Raises:
         RunError: If the file cannot be written.
     """
-    buffer = io.BytesIO()
-    with matplotlib.style.context("default"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a run may be named in any script
-        draw_learning_curve(epochs, result).savefig(buffer, format="png", dpi=150)
-    replace_file(path, buffer.getvalue())
+    save_figure(lambda: draw_learning_curve(epochs, result), path)
 
 
 def draw_learning_curve(epochs: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
@@ -92,8 +66,7 @@ def draw_learning_curve(epochs: list[dict[str, Any]], result: dict[str, Any]) ->
     rows = -(-len(scores) // MAX_COLUMNS)
     columns = -(-len(scores) // rows)
     width, height = 1.75 + 5.1 * columns, 1.0 + 3.7 * rows
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height)
     axes = figure.subplots(rows, columns, squeeze=False).flat
     figure.subplots_adjust(LEFT / width, 0.99 / height, 1 - 1.55 / width, 1 - 0.85 / height, wspace=0.72, hspace=0.28)
     for panel in axes[len(scores) :]:

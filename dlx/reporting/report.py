@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlx.reporting.gallery import Picture
 from dlx.reporting.tables import (
     differences,
     divergence_texts,
@@ -39,21 +40,24 @@ LEARNED = {
 """What a metric of the training part leaves open, by the metric."""
 
 
-def write_report(run_dir: Path, result: dict[str, Any], facts: dict[str, str]) -> None:
-    """Write report.md into a run directory; it shows ``figures/learning_curve.png`` beside it.
+def write_report(
+    run_dir: Path, result: dict[str, Any], facts: dict[str, str], pictures: Sequence[Picture] = ()
+) -> None:
+    """Write report.md into a run directory; it shows ``figures/learning_curve.png`` and the pictures beside it.
 
     Args:
         run_dir: The run directory.
         result: Content of result.json.
         facts: What was run, by name: data, model, loss ...
+        pictures: Figures of what was learned.
 
     Raises:
         RunError: If the file cannot be written.
     """
-    replace_file(run_dir / "report.md", report_text(result, facts).encode())
+    replace_file(run_dir / "report.md", report_text(result, facts, pictures).encode())
 
 
-def report_text(result: dict[str, Any], facts: dict[str, str]) -> str:
+def report_text(result: dict[str, Any], facts: dict[str, str], pictures: Sequence[Picture] = ()) -> str:
     """Compose the report. It holds no clock values: a repeated run gives the same text."""
     name = escape(str(result["name"]))
     sections = {
@@ -63,6 +67,7 @@ def report_text(result: dict[str, Any], facts: dict[str, str]) -> str:
         "Fit": _paragraphs(fit_sentences(result)),
         "Early stopping": _paragraphs(stopping_sentences(result)),
         "Update rule": [f"- {escape(text)}.\n" for text in remark_texts(result)],
+        "What was learned": list(_shown(pictures)),
         "Diverged seeds": [f"- {text}.\n" for text in divergence_texts(result)],
         "Repeat it": _repetition(result),
     }
@@ -193,6 +198,11 @@ def stopping_sentences(result: dict[str, Any]) -> Iterator[str]:
     yield f"The best weights are those of the lowest validation loss, of {span}."
     if any(member.get("test") for member in members):
         yield "The test data chose nothing."
+
+
+def _shown(pictures: Sequence[Picture]) -> Iterator[str]:
+    for picture in pictures:
+        yield f"### {picture.title}\n\n![{picture.title}]({picture.file})\n\n{escape(picture.sentence)}\n\n"
 
 
 def _repetition(result: dict[str, Any]) -> list[str]:

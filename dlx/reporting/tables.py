@@ -293,7 +293,7 @@ def plain(table: Table) -> list[str]:
 
 def _left_columns(table: Table) -> list[bool]:
     """Tell which columns are words, not numbers."""
-    return [column == 0 or name == "stopped by" for column, name in enumerate(table.header)]
+    return [column == 0 or name in ("stopped by", "kind") for column, name in enumerate(table.header)]
 
 
 def markdown(table: Table) -> str:

@@ -55,6 +55,7 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     [
         ("train", {"--device", "--runs-dir", "--name", "--quiet", "--json"}),
         ("resume", {"--quiet", "--json"}),
+        ("inspect", {"--device", "--json"}),
         ("config", set()),
         ("schema", set()),
         ("list", set()),
@@ -63,7 +64,7 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 )
 def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
     group: Any = typer.main.get_command(app)
-    assert set(group.commands) == {"train", "resume", "config", "schema", "list", "describe"}
+    assert set(group.commands) == {"train", "resume", "inspect", "config", "schema", "list", "describe"}
     options = {
         name
         for parameter in group.commands[command].params
@@ -182,12 +183,28 @@ def test_schema(dlx: Any) -> None:
     assert {"data", "model", "loss", "training"} <= set(schema["properties"])
 
 
+def test_inspect(dlx: Any, tmp_path: Path) -> None:
+    shown = dlx("inspect", "small.yaml", "seeds=2", "--device", "cpu")
+    assert (shown.code, shown.err) == (0, "")
+    lines = [line.split() for line in shown.out.splitlines()]
+    assert ["0", "Dense", "5", "15"] in lines
+    assert ["total", "21"] in lines
+    assert "initial loss on a batch" in shown.out
+    assert "can it overfit one batch of 10 examples: " in shown.out
+    found = json.loads(dlx("inspect", "small.yaml", "seeds=2", "--json").out)
+    assert (found["num_parameters"], found["num_seeds"], found["batch_size"]) == (21, 2, 10)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
         (["train", "missing.yaml"], 2, "missing.yaml"),
         (["train", "."], 2, "."),
         (["config", "missing.yaml"], 2, "missing.yaml"),
+        (["inspect", "missing.yaml"], 2, "missing.yaml"),
+        (["inspect", "small.yaml", "optimizer.lrr=1"], 2, "did you mean `lr`?"),
+        (["inspect", "small.yaml", "--device", "tpu"], 2, "device"),
         (["train", "small.yaml", "training.epochs=0"], 2, "must be greater than 0"),
         (["train", "small.yaml", "seeds=0"], 2, "seeds"),
         (["train", "small.yaml", "--name", "../x"], 2, "name"),

@@ -19,5 +19,6 @@ def step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the figure, which takes longer than a small training."""
+    """Leave out the figures, which take longer than a small training."""
     monkeypatch.setattr("dlx.reporting.figures.learning_curve", lambda *_: None)
+    monkeypatch.setattr("dlx.reporting.gallery.draw_pictures", lambda *_: [])

@@ -20,6 +20,8 @@ training: {epochs: 4, batch_size: 10, early_stopping: null}
 device: cpu
 """
 
+FILES = ("result.json", "learned.json", "report.md", "preprocessing.json")
+
 
 def write_config(folder: Path, text: str = SMALL, name: str = "small.yaml") -> Path:
     path = folder / name
@@ -78,7 +80,7 @@ def weights(run: Path) -> dict[str, bytes]:
 
 def outcome(run: Path) -> dict[str, Any]:
     """Give all that must be equal, to the bit, between a run and its repetition."""
-    files = {name: (run / name).read_bytes() for name in ("result.json", "report.md", "preprocessing.json")}
+    files = {name: (run / name).read_bytes() for name in FILES}
     return {
         "metrics": metrics(run),
         "weights": weights(run),

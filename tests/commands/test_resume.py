@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from dlx.commands.resume import resume
 from dlx.commands.train import train
 from dlx.core.errors import CheckpointError, DivergedError, PartlyDivergedError, RunError, UsageError
+from dlx.reporting.gallery import TITLES
 
 # Seeds that stop early, one by one, so that the population is compacted between.
 SEEDS = ["seeds=5", "training.epochs=12", "training.early_stopping={patience: 2}", "schedule=linear_decay"]
@@ -183,9 +184,13 @@ def test_more_epochs_for_nobody_are_refused_at_once(tmp_path: Path, overrides: l
 
 def test_an_extended_run_has_no_result_until_it_is_done_again(tmp_path: Path) -> None:
     run = small_run(tmp_path)
+    (run / "figures").mkdir()
+    for name in ("learning_curve", *TITLES):
+        (run / "figures" / f"{name}.png").touch()
     crash(resume(run, ["training.epochs=9"]), 1, leaves_a_note=False)
-    for name in ("result.json", "timing.json", "report.md", "figures/learning_curve.png"):
+    for name in ("result.json", "learned.json", "timing.json", "report.md"):
         assert not (run / name).exists()
+    assert list((run / "figures").iterdir()) == []
     finish(resume(run, []))
     assert json.loads((run / "result.json").read_text())["members"][0]["last_epoch"] == 9
 

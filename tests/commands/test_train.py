@@ -59,8 +59,10 @@ def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
     first, second = small_run(tmp_path, "seeds=2"), small_run(tmp_path, "seeds=2")
     assert first != second
     assert outcome(first) == outcome(second)
-    picture = "figures/learning_curve.png"
-    assert (first / picture).read_bytes() == (second / picture).read_bytes()
+    pictures = sorted(path.name for path in (first / "figures").iterdir())
+    assert {"learning_curve.png", "confusion.png", "calibration.png", "regions.png"} <= set(pictures)
+    for picture in pictures:
+        assert (first / "figures" / picture).read_bytes() == (second / "figures" / picture).read_bytes()
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -8,18 +8,24 @@ from typing import Any
 
 import pytest
 
+from dlx.commands.inspect import inspect
 from dlx.commands.resume import resume
 from dlx.commands.train import train
-from dlx.core.definition import Dataset, Loss
+from dlx.core.definition import Dataset, Loss, Model, Optimizer
 from dlx.core.records import Finished
 from dlx.core.registry import registered
+from dlx.reporting.inspection import inspection_text
 from dlx.tracking.checkpoints import load_tensors
 
 FILES = {
     "run.json", "config.input.yaml", "config.resolved.yaml", "environment.json", "metrics.jsonl", "result.json",
     "timing.json", "checkpoints/best.safetensors", "checkpoints/last.safetensors", "checkpoints/state.safetensors",
-    "preprocessing.json", "figures/learning_curve.png", "report.md",
+    "preprocessing.json", "figures/learning_curve.png", "learned.json", "report.md",
 }  # fmt: skip
+PICTURES = {
+    "classification": {"figures/confusion.png", "figures/calibration.png"},
+    "regression": {"figures/predictions.png"},
+}
 
 
 def fits(data: str, loss: str) -> bool:
@@ -46,17 +52,45 @@ def test_a_complete_run_directory(tmp_path: Path, data: str, loss: str) -> None:
     assert isinstance(last, Finished)
     run = last.run_dir
     found = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
-    assert found - {".lock"} == FILES
+    task = registered(Loss)[loss].task
+    pictures = PICTURES[task] | ({"figures/regions.png"} if data == "two_moons" else set())
+    if "gradient_norm" in (run / "metrics.jsonl").read_text():
+        pictures.add("figures/gradient_norms.png")
+    assert found - {".lock"} == FILES | pictures
     for name in FILES:
         if name.endswith(".json"):
             json.loads((run / name).read_text())
     assert json.loads((run / "run.json").read_text())["status"] == "done"
     assert (run / "config.input.yaml").read_text() == config.read_text()
     assert [json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()] == [1, 2]
-    assert (run / "figures" / "learning_curve.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    assert "figures/learning_curve.png" in (run / "report.md").read_text()
+    for name in {"figures/learning_curve.png", *pictures}:
+        assert (run / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+        assert f"({name})" in (run / "report.md").read_text()
     tensors, state = load_tensors(run / "checkpoints" / "state.safetensors")
     assert tensors
     assert state["populations"][0]["epoch"] == 2
     records = list(resume(run, ["training.epochs=3"]))
     assert isinstance(records[-1], Finished)
+
+
+def is_inspected(config: Path, *overrides: str) -> None:
+    found = inspect(config, ["device=cpu", *overrides])
+    assert sum(layer["num_parameters"] for layer in found["layers"]) == found["num_parameters"]
+    assert found["flops"]["step"] > found["flops"]["forward"] * found["batch_size"] > 0
+    assert found["one_batch"]["steps"] > 0
+    assert found["one_batch"]["end"] < found["one_batch"]["start"]
+    assert inspection_text(found)
+
+
+@pytest.mark.parametrize(("data", "loss"), PAIRS)
+def test_inspection(tmp_path: Path, data: str, loss: str) -> None:
+    config = tmp_path / "smallest.yaml"
+    config.write_text(f"data: {data}\nmodel: linear\nloss: {loss}\n")
+    is_inspected(config)
+
+
+@pytest.mark.parametrize("word", [*registered(Model), *registered(Optimizer)])
+def test_inspection_of_every_model_and_rule(tmp_path: Path, word: str) -> None:
+    config = tmp_path / "smallest.yaml"
+    config.write_text("data: iris\nmodel: linear\nloss: cross_entropy\n")
+    is_inspected(config, f"{'model' if word in registered(Model) else 'optimizer'}={word}")

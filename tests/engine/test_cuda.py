@@ -7,6 +7,8 @@ import torch
 from experiments import make_members, train
 
 from dlx.core.records import Cell
+from dlx.engine.evaluation import predict_members
+from dlx.engine.population import initial_weights
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 CUDA = torch.device("cuda")
@@ -34,3 +36,11 @@ def test_a_repeated_training_has_the_same_bits() -> None:
     members, examples = make_members([Cell(seed) for seed in range(3)])
     some, other = (train(members, examples, device=CUDA) for _ in range(2))
     assert all(torch.equal(some[cell][0], other[cell][0]) for cell in some)
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_predictions_equal_the_cpu_in_float64(loss: str) -> None:
+    members, examples = make_members([Cell(seed) for seed in range(3)], loss=loss, dtype="float64")
+    theta = initial_weights(members)
+    on_cpu, on_gpu = (predict_members(members, each, examples.inputs) for each in (theta, theta.to(CUDA)))
+    torch.testing.assert_close(torch.from_numpy(on_gpu), torch.from_numpy(on_cpu), rtol=1e-9, atol=1e-12)

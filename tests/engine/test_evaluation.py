@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from experiments import make_members
-from scipy import stats
+from scipy import special, stats
 from sklearn import metrics
 
 from dlx.core.records import Cell
 from dlx.engine import evaluation
-from dlx.engine.evaluation import score_members
+from dlx.engine.evaluation import predict_members, score_members
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.population import initial_weights
 
@@ -80,3 +80,39 @@ def test_classification_scores(chunk: int, monkeypatch: pytest.MonkeyPatch) -> N
         "calibration_error": _calibration_error(probabilities.max(1), guess == truth),
     }
     assert scores == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("chunk", [512, 7])
+@pytest.mark.parametrize("is_shared", [True, False])
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy", "binary_cross_entropy"])
+def test_predictions(chunk: int, is_shared: bool, loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "CHUNK_EXAMPLES", chunk)
+    cells, num_targets = [Cell(seed) for seed in range(3)], 2 if loss == "binary_cross_entropy" else 3
+    members, _ = make_members(cells, loss=loss, dtype="float64", split={"seed": None}, num_targets=num_targets)
+    theta = initial_weights(members)
+    inputs = 3 + np.random.default_rng(1).normal(size=(17, 5) if is_shared else (3, 17, 5))
+    found = predict_members(members, theta, inputs)
+    assert found.shape == (3, 17, num_targets)
+    for row, member in enumerate(members):
+        module = member.recipe.model.build(member.recipe.spec)
+        torch.nn.utils.vector_to_parameters(theta[row], module.parameters())
+        own = inputs if is_shared else inputs[row]
+        outputs = module(torch.from_numpy((own - member.input_scale.shift) / member.input_scale.scale)).detach().numpy()
+        if loss == "mse":
+            expected = outputs * member.target_scale.scale + member.target_scale.shift
+        elif loss == "cross_entropy":
+            expected = special.softmax(outputs, -1)
+        else:
+            expected = np.concatenate([special.expit(-outputs), special.expit(outputs)], -1)
+        np.testing.assert_allclose(found[row], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_predictions_alone_and_in_company(loss: str) -> None:
+    members, _ = make_members([Cell(seed) for seed in range(5)], loss=loss, hidden=(33,), split={"seed": None})
+    theta = initial_weights(members)
+    inputs = 3 + np.random.default_rng(1).normal(size=(5, 37, 5))
+    together = predict_members(members, theta, inputs)
+    for chosen in ([3], [4, 1], [2, 0, 3]):
+        some = predict_members([members[number] for number in chosen], theta[chosen], inputs[chosen])
+        assert some.tobytes() == together[chosen].tobytes()

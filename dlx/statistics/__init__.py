@@ -1,0 +1,1 @@
+"""Pure numerics of samples and tables."""
