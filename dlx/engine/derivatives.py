@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 COLUMNS = 32
 """Columns of a matrix taken in one backward pass. A constant, so that shapes do not depend on company."""
@@ -149,10 +150,13 @@ def _pull(outputs: Tensor, inputs: Tensor, vectors: Tensor) -> Tensor:
     """Give the derivative by ``inputs`` of the outputs along each of K vectors, [K, *inputs.shape]."""
     if not outputs.requires_grad:
         return torch.zeros(len(vectors), *inputs.shape, dtype=inputs.dtype, device=inputs.device)
-    (pulled,) = torch.autograd.grad(
-        outputs, inputs, vectors, retain_graph=True, is_grads_batched=True, materialize_grads=True
-    )
-    return pulled.detach()
+
+    def pull(vector: Tensor) -> Tensor:
+        (pulled,) = torch.autograd.grad(outputs, inputs, vector, retain_graph=True, materialize_grads=True)
+        return pulled
+
+    # Not is_grads_batched=True, which is this and an import of two seconds.
+    return vmap(pull)(vectors).detach()
 
 
 def _gradient(scalar: Tensor, inputs: Tensor) -> Tensor:

@@ -41,8 +41,8 @@ class LeastSquares(Optimizer):
             return f"`least_squares` knows a Gaussian prior or none, but the prior is `{prior.name}`"
         if num_steps is not None and num_steps > 1:
             return (
-                f"`least_squares` needs all training examples in one batch, but an epoch has {num_steps} steps; make "
-                "training.batch_size the size of the training part"
+                f"`least_squares` needs all training examples in one batch, but an epoch has {num_steps} steps; take "
+                "training.batch_size=full"
             )
         return None
 

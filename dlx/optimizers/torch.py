@@ -65,7 +65,9 @@ def _add_keywords(schema: dict[str, Any]) -> None:
 
 
 class Torch(_Named):
-    """A rule of torch.optim by its class: ``{name: torch, class: NAdam, lr: 0.002, momentum_decay: 0.004}``.
+    """Torch: a rule of torch.optim by the name of its class, with the settings that the class has.
+
+        optimizer: {name: torch, class: NAdam, lr: 0.002, momentum_decay: 0.004}
 
     Every other argument of the class is a setting, with torch's name and default (``betas: [0.9, 0.999]``). Those that
     take one gradient per step and work on each parameter by itself can be named: ASGD, Adadelta, Adagrad, Adam, AdamW,

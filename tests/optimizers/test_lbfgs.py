@@ -134,3 +134,13 @@ def test_both_gradients_of_a_pair_are_of_one_batch(stack: Callable) -> None:
         diagonal = scale * torch.tensor([1.0, 3.0], dtype=torch.float64)
         rule.step(theta, state, h, Smooth(lambda x, d=diagonal: 0.5 * (d * x * x).sum() - x.sum()))  # type: ignore[misc]
         torch.testing.assert_close(state["y"][:, -1], diagonal * state["s"][:, -1])
+
+
+@pytest.mark.parametrize("lr", [0.05, 0.3, 3.0])
+def test_searches_of_many_kinds_take_the_turns_that_torch_takes(lr: float, stack: Callable) -> None:
+    """Two steps from many places of a function with many minima meet every branch of the line search."""
+    starts = np.random.default_rng(1).normal(scale=6, size=(150, 3)).tolist()
+    paths, told = run(LBFGS(lr=lr), wavy, starts, 2, stack)
+    peers = [torch_path(LBFGS(lr=lr), wavy, start, 2) for start in starts]
+    assert told["evaluations"].tolist() == [evaluations for _, evaluations in peers]
+    torch.testing.assert_close(paths, torch.stack([path for path, _ in peers]), rtol=1e-6, atol=1e-6)
