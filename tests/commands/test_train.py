@@ -27,10 +27,10 @@ def test_records(tmp_path: Path) -> None:
     assert first.facts == {
         "data": "two_moons, 80 examples, 2 features, 2 classes, scale standard",
         "split": "48 train, 16 valid, 16 test, stratified, seed 0",
-        "model": "mlp, hidden [5], activation relu, 21 parameters",
+        "model": "mlp, hidden [5], activation relu, init torch, 21 parameters",
         "loss": "binary_cross_entropy",
         "optimizer": "adam, lr 0.05, rho1 0.9, rho2 0.999, delta 1e-08",
-        "schedule": "constant, warmup 0",
+        "schedule": "constant",
         "training": "4 epochs at most, 5 steps of 10 examples each, no early stopping",
         "seeds": "0, 1 (on one split)",
         "device": "cpu, float32",

@@ -20,7 +20,7 @@ from dlx.tracking.checkpoints import load_tensors
 FILES = {
     "run.json", "config.input.yaml", "config.resolved.yaml", "environment.json", "metrics.jsonl", "result.json",
     "timing.json", "checkpoints/best.safetensors", "checkpoints/last.safetensors", "checkpoints/state.safetensors",
-    "preprocessing.json", "figures/learning_curve.png", "learned.json", "report.md",
+    "preprocessing.json", "figures/learning_curve.png", "figures/gradient_norms.png", "learned.json", "report.md",
 }  # fmt: skip
 PICTURES = {
     "classification": {"figures/confusion.png", "figures/calibration.png"},
@@ -54,8 +54,6 @@ def test_a_complete_run_directory(tmp_path: Path, data: str, loss: str) -> None:
     found = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     task = registered(Loss)[loss].task
     pictures = PICTURES[task] | ({"figures/regions.png"} if data == "two_moons" else set())
-    if "gradient_norm" in (run / "metrics.jsonl").read_text():
-        pictures.add("figures/gradient_norms.png")
     assert found - {".lock"} == FILES | pictures
     for name in FILES:
         if name.endswith(".json"):
@@ -85,7 +83,8 @@ def is_inspected(config: Path, *overrides: str) -> None:
 @pytest.mark.parametrize(("data", "loss"), PAIRS)
 def test_inspection(tmp_path: Path, data: str, loss: str) -> None:
     config = tmp_path / "smallest.yaml"
-    config.write_text(f"data: {data}\nmodel: linear\nloss: {loss}\n")
+    target_scale = "none" if registered(Loss)[loss].raw_targets else "standard"
+    config.write_text(f"data: {{name: {data}, target_scale: {target_scale}}}\nmodel: linear\nloss: {loss}\n")
     is_inspected(config)
 
 
