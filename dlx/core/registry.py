@@ -102,7 +102,7 @@ class OneOrMany:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         def read(value: Any, read_list: core_schema.ValidatorFunctionWrapHandler) -> Any:
-            return tuple(read_list(value)) if isinstance(value, list | tuple) else _look_up(self._family, value)
+            return tuple(read_list(list(value))) if isinstance(value, list | tuple) else _look_up(self._family, value)
 
         one = handler.generate_schema(Annotated[self._family, Registered()])
         return core_schema.no_info_wrap_validator_function(

@@ -102,16 +102,25 @@ BEYOND_GRADIENT = [name for name, cls in registered(Optimizer).items() if not is
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "torch", *BEYOND_GRADIENT])
 def test_a_restored_population_goes_on_to_the_same_bits(optimizer: str) -> None:
-    rates = rates_for(optimizer, [0.01, 0.5, 0.003, 1e9])
-    experiment: dict[str, Any] = {
-        "optimizer": optimizer,
-        "rates": rates,
-        "loss": "mse",
-        "schedule": {"name": "linear_decay", "tau": 40.0},
-        "training": {"epochs": 6, "early_stopping": {"patience": 2}},
-        "hidden": (5,),
-        **NEEDS.get(optimizer, {}),
-    }
+    assert_resumable(
+        optimizer=optimizer,
+        rates=rates_for(optimizer, [0.01, 0.5, 0.003, 1e9]),
+        loss="mse",
+        schedule={"name": "linear_decay", "tau": 40.0},
+        **{"training": {"epochs": 6, "early_stopping": {"patience": 2}}, "hidden": (5,), **NEEDS.get(optimizer, {})},
+    )
+
+
+def test_statistics_noise_and_plateaus_go_on_to_the_same_bits() -> None:
+    assert_resumable(
+        rates=[0.01, 0.5, 0.003, 0.1],
+        layers={"batch_norm": True, "dropout": 0.3},
+        schedule={"name": "plateau", "patience": 0, "gamma": 0.5},
+        training={"epochs": 6, "input_noise": 0.1, "weight_noise": 0.01},
+    )
+
+
+def assert_resumable(**experiment: Any) -> None:
     members, examples = make_members([Cell(seed) for seed in range(4)], **experiment)
     data = DeviceExamples.load(examples, torch.device("cpu"), torch.float32)
     uninterrupted = train(members, examples)

@@ -41,6 +41,35 @@ def test_forward_by_hand() -> None:
     torch.testing.assert_close(module(x), torch.tanh(x @ w1.T + b1) @ w2.T + b2, rtol=1e-12, atol=1e-14)
 
 
+def test_a_list_of_activations_is_one_for_each_layer() -> None:
+    torch.manual_seed(0)
+    module = MLP(hidden=(4, 6), activation=(Tanh(), Identity())).build(SPEC)
+    w1, b1, w2, b2, w3, b3 = module.parameters()
+    x = torch.randn(9, 5, dtype=torch.float64)
+    expected = (torch.tanh(x @ w1.T + b1) @ w2.T + b2) @ w3.T + b3
+    torch.testing.assert_close(module(x), expected, rtol=1e-12, atol=1e-14)
+    with pytest.raises(ValidationError, match="differ in length: 1 and 2"):
+        MLP(hidden=(4, 6), activation=(Tanh(),))
+    given = {"name": "mlp", "hidden": [4, 6], "activation": ["tanh", {"name": "leaky_relu", "slope": 0.1}]}
+    model = MLP.model_validate(given)
+    assert MLP.model_validate(model.model_dump(mode="json")) == model
+    assert model.model_dump(mode="json")["activation"] == [{"name": "tanh"}, {"name": "leaky_relu", "slope": 0.1}]
+
+
+def test_regularized_layers_load_into_plain_torch() -> None:
+    torch.manual_seed(0)
+    module = MLP(hidden=(4,), activation=Tanh(), batch_norm=True, dropout=0.5).build(SPEC)
+    plain = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Dropout(0.5), nn.Linear(4, 3)).double()
+    x = 2 + 3 * torch.randn(9, 5, dtype=torch.float64)
+    module(x)  # moves the running statistics
+    plain.load_state_dict(module.state_dict())
+    torch.testing.assert_close(module.eval()(x), plain.eval()(x), rtol=1e-12, atol=1e-14)
+
+
+def test_members_with_and_without_dropout_are_of_two_structures() -> None:
+    assert MLP(dropout=0.1).structure() == MLP(dropout=0.2).structure() != MLP().structure()
+
+
 def test_no_activation_after_the_last_layer() -> None:
     assert isinstance(MLP().build(SPEC)[-1], nn.Linear)
 
