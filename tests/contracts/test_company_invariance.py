@@ -63,10 +63,15 @@ def test_activation(name: str, partner: dict[str, Any]) -> None:
     assert_invariant(activation=name, **partner)
 
 
-@pytest.mark.parametrize("name", [name for name, cls in registered(FirstOrder).items() if cls.exact])
-@pytest.mark.parametrize("schedule", registered(Schedule))
+FIRST_ORDER = [name for name, cls in registered(FirstOrder).items() if cls.exact]
+WITH_SCHEDULE = [*itertools.product(FIRST_ORDER, ["constant", "plateau"])]
+WITH_SCHEDULE += [(name, schedule) for name in ("adam", "momentum") for schedule in registered(Schedule)]
+
+
+@pytest.mark.parametrize(("name", "schedule"), dict.fromkeys(WITH_SCHEDULE))
 def test_rule_under_schedule(name: str, schedule: str) -> None:
-    assert_invariant(optimizer=name, schedule={"name": schedule}, hidden=(17,))
+    settings = {"patience": 0, "gamma": 0.5, "threshold": 0.5} if schedule == "plateau" else {}
+    assert_invariant(optimizer=name, schedule={"name": schedule, **settings}, hidden=(17,))
 
 
 BEYOND_GRADIENT = [name for name, cls in registered(Optimizer).items() if not issubclass(cls, FirstOrder) and cls.exact]
@@ -80,6 +85,7 @@ def test_rule_beyond_the_gradient(name: str, partner: dict[str, Any]) -> None:
     )
 
 
+@pytest.mark.parametrize("threads", [2], indirect=True)
 @pytest.mark.parametrize("name", BEYOND_GRADIENT)
 def test_rule_beyond_the_gradient_with_threads(name: str, threads: int) -> None:
     training = {"epochs": 1, **NEEDS.get(name, {}).get("training", {"batch_size": 37})}
@@ -99,10 +105,16 @@ LOSSES = [
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: "-".join(map(str, loss.model_dump().values())))
 @pytest.mark.parametrize("num_features", [2, 3, 64])
-def test_loss(loss: Loss, num_features: int, threads: int) -> None:
+def test_loss(loss: Loss, num_features: int) -> None:
     num_targets = TARGETS.get(loss.name, 3)
     for model in ("linear", "mlp"):
         assert_invariant(loss=loss, model=model, num_targets=num_targets, num_features=num_features, hidden=(33,))
+
+
+@pytest.mark.parametrize("threads", [2], indirect=True)
+@pytest.mark.parametrize("name", registered(Loss))
+def test_loss_with_threads(name: str, threads: int) -> None:
+    assert_invariant(loss=name, num_targets=TARGETS.get(name, 3), num_features=64, hidden=(33,))
 
 
 @pytest.mark.parametrize(
