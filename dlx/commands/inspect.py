@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,8 @@ MAX_SEEDS = 10
 """Seeds that the losses are means over, at most: more would tell nothing more."""
 MAX_STEPS, MIN_STEPS = 500, 20
 """Steps on the one batch: as many as the budget allows, within these bounds."""
-BUDGET = 1e11
-"""Floating-point operations of the steps on one batch: some seconds on one core."""
+BUDGET, MAX_SECONDS = 1e11, 20.0
+"""Floating-point operations of the steps on one batch, some seconds on one core; and time, for rules that do more."""
 OVERFITTED = 0.01
 """A batch counts as overfitted when its loss is down to this share of what it was."""
 STILL_FALLING = 0.9
@@ -83,7 +84,7 @@ def inspect(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
 def _on_one_batch(member: Member) -> Member:
     """Give a member that trains on the first batch alone, at the rule's own rate.
 
-    Without prior, schedule, early stopping and noise: they are for what this is not about.
+    Without prior, schedule, early stopping, noise and smoothed labels: they are for what this is not about.
     """
     train, recipe = member.parts.train, member.recipe
     size = recipe.training.examples_per_step(len(train))
@@ -94,6 +95,9 @@ def _on_one_batch(member: Member) -> Member:
     }  # fmt: skip
     alone = dataclasses.replace(
         recipe,
+        loss=recipe.loss.model_copy(
+            update={"label_smoothing": None} if hasattr(recipe.loss, "label_smoothing") else {}
+        ),
         prior=None,
         schedule=Constant(),
         training=recipe.training.model_copy(update=settings),
@@ -155,7 +159,7 @@ def _ignorant_loss(plan: Plan, one_batch: Member, member: Member) -> float | Non
     """Give the mean loss on the batch of the best that can be said without looking at the inputs."""
     loss, spec, targets = plan.recipe.loss, plan.recipe.spec, plan.examples.targets
     batch = _scaled(targets[one_batch.parts.train], member.target_scale)
-    if loss.task == "regression" and spec.num_outputs != batch.shape[1]:
+    if loss.task == "regression" and (spec.num_outputs != batch.shape[1] or loss.raw_targets):
         return None
     outputs = torch.zeros(len(batch), spec.num_outputs, dtype=torch.float64)
     if loss.task == "regression":
@@ -167,8 +171,8 @@ def _ignorant_loss(plan: Plan, one_batch: Member, member: Member) -> float | Non
 def _overfit(plan: Plan, members: Sequence[Member], step_flops: float, start: float) -> dict[str, Any]:
     """Train on one batch until its loss, mean over the seeds, is down to a hundredth, or for a few hundred steps."""
     num_steps = int(min(max(BUDGET / max(step_flops * len(members), 1), MIN_STEPS), MAX_STEPS))
-    losses = [start]
-    num_diverged = 0
+    losses, is_nonnegative = [start], plan.recipe.loss.is_nonnegative
+    num_diverged, deadline = 0, time.monotonic() + MAX_SECONDS
     for record in fit([Population.build(members, plan.device)], plan.device_examples()):
         if isinstance(record, EpochDone):
             num_diverged = sum(member.divergence is not None for member in record.members)
@@ -177,12 +181,15 @@ def _overfit(plan: Plan, members: Sequence[Member], step_flops: float, start: fl
             losses.append(statistics.fmean(member.scores["train"]["loss"] for member in record.members))
             if losses[-1] <= OVERFITTED * start or record.epoch == num_steps:
                 break
+        if time.monotonic() > deadline:
+            break
     return {
         "num_seeds": len(members),
         "num_diverged": num_diverged,
         "steps": len(losses) - 1 + bool(num_diverged),
         "start": start,
         "end": losses[-1],
-        "is_overfitted": not num_diverged and losses[-1] <= OVERFITTED * start,
+        # Where a loss has no lowest value, a hundredth of what it was says nothing.
+        "is_overfitted": (not num_diverged and losses[-1] <= OVERFITTED * start) if is_nonnegative else None,
         "is_falling": losses[-1] < STILL_FALLING * losses[-1 - len(losses) // 5],
     }

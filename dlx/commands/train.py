@@ -14,7 +14,7 @@ from dlx.commands.learned import learned, learned_text
 from dlx.commands.plan import Plan
 from dlx.commands.results import epoch_line, preprocessing, train_result
 from dlx.commands.saving import keep_epochs, save_state, save_weights
-from dlx.config.experiment import resolved_yaml
+from dlx.config.experiment import Experiment, resolved_yaml
 from dlx.config.load import load_experiment_and_data
 from dlx.core.errors import DivergedError, PartlyDivergedError, RunInterruptedError
 from dlx.core.records import EpochDone, Finished, Record, Started
@@ -112,7 +112,7 @@ def train_populations(
         write_figures_and_report(run, facts, epochs, result, found)
     run.finish("done", result["status"])
     yield Finished(run.path, result)
-    raise_divergence(result)
+    raise_divergence(result, plan.experiment)
 
 
 def started(run: RunDir, plan: Plan, facts: dict[str, str], epochs_done: int | None) -> Started:
@@ -152,7 +152,7 @@ def _where(populations: Sequence[Population], path: Path) -> str:
     return f"stopped after {furthest.epoch} epochs{steps}, all saved; go on with: dlx resume {path}"
 
 
-def raise_divergence(result: dict[str, Any]) -> None:
+def raise_divergence(result: dict[str, Any], experiment: Experiment) -> None:
     """Raise if members diverged, naming each."""
     diverged = divergence_texts(result)
     if not diverged:
@@ -160,7 +160,10 @@ def raise_divergence(result: dict[str, Any]) -> None:
     more = f"; and {len(diverged) - MAX_NAMED} more" if len(diverged) > MAX_NAMED else ""
     named = "; ".join(diverged[:MAX_NAMED]) + more
     at_once = any(member.get("first_nonfinite_step") == 1 for member in result["members"])
-    remedy = "look for extreme values in data and prior" if at_once else "a lower optimizer.lr is the usual remedy"
+    known = type(experiment.optimizer).model_fields
+    lower = [f"{what} optimizer.{key}" for key, what in (("lr", "a lower"), ("damping", "a higher")) if key in known]
+    usual = f"{' or '.join(lower) or 'a milder setting of the optimizer'} is the usual remedy"
+    remedy = "look for extreme values in data, prior and noise" if at_once else usual
     if result["status"] == "diverged":
         raise DivergedError(f"every member diverged ({named}); {remedy}")
     raise PartlyDivergedError(f"{len(diverged)} of {len(result['members'])} members diverged ({named}); {remedy}")

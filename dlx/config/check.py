@@ -51,9 +51,11 @@ def _seeds(seeds: int | Sequence[int]) -> Iterator[Fault]:
 def _precision(dtype: str, sections: Mapping[str, Any]) -> Iterator[Fault]:
     """Find numbers that are 0 or infinite once they are rounded to the precision of the training."""
     kind = np.dtype(dtype).type
-    for section in ("loss", "prior", "optimizer", "schedule"):
+    for section in ("loss", "prior", "optimizer", "schedule", "training"):
         definition = sections.get(section)
-        for name, value in definition.tunables().items() if definition else ():
+        more = (getattr(definition, "model_extra", None) or {}).items()
+        floats = {name: value for name, value in more if isinstance(value, float)}
+        for name, value in {**definition.tunables(), **floats}.items() if definition else ():
             with np.errstate(over="ignore"):
                 rounded = float(kind(value))
             if value and (rounded == 0 or not np.isfinite(rounded)):
@@ -95,6 +97,22 @@ def _plateau(data: Dataset, schedule: Schedule) -> Iterator[Fault]:
         yield Fault(("schedule",), message, "set data.split.valid>0, or another schedule")
 
 
+def _patience(schedule: Schedule, early_stopping: EarlyStopping | None) -> Iterator[Fault]:
+    patience = getattr(schedule, "patience", None)
+    if early_stopping is not None and patience is not None and patience >= early_stopping.patience:
+        message = (
+            f"training stops after {early_stopping.patience} epochs without an improvement, before `{schedule.name}`"
+        )
+        hint = f"set schedule.patience={early_stopping.patience - 1} or less, or training.early_stopping=null"
+        yield Fault(("schedule",), f"{message} lowers the rate", hint)
+
+
+def _batch_of_one(model: Model, batch_size: int | str) -> Iterator[Fault]:
+    if model.needs_batches and batch_size == 1:
+        message = "batch norm has nothing to normalise over in a batch of one example"
+        yield Fault(("training", "batch_size"), message, "set training.batch_size=2 or more, or model.batch_norm=false")
+
+
 def _metrics(metrics: Sequence[Metric], sections: Mapping[str, Any]) -> Iterator[Fault]:
     """The data say what a metric must fit; where they are not known, the loss does."""
     names = [metric.name for metric in metrics]
@@ -121,8 +139,10 @@ def _loss(loss: Loss, examples: Examples) -> Iterator[Fault]:
             yield Fault(("loss",), mismatch, f"losses that fit: {', '.join(fitting) or 'none'}")
 
 
-def _target_scale(loss: Loss, data: Dataset) -> Iterator[Fault]:
-    if loss.raw_targets and data.target_scale != "none":
+def _target_scale(loss: Loss, data: Dataset, sections: Mapping[str, Any]) -> Iterator[Fault]:
+    examples = sections.get("examples")
+    is_fitting = examples is None or examples.task == loss.task
+    if is_fitting and loss.raw_targets and data.target_scale != "none":
         is_given = "target_scale" in data.model_fields_set
         message = f"`{loss.name}` needs targets as they are, but data.target_scale is {data.target_scale}"
         yield Fault(("data", "target_scale") if is_given else ("loss",), message, "set data.target_scale=none")
@@ -160,7 +180,9 @@ def _optimizer(
         fitting = [
             name for name, cls in known.items() if cls.model_construct().mismatch(model, loss, prior, steps) is None
         ]
-        yield Fault(("optimizer",), mismatch, f"rules that fit: {', '.join(fitting)}")
+        is_batch = optimizer.mismatch(model, loss, prior, 1) is None
+        hint = "set training.batch_size=full" if is_batch else f"rules that fit: {', '.join(fitting)}"
+        yield Fault(("optimizer",), mismatch, hint)
 
 
 def _steps_per_epoch(sections: Mapping[str, Any]) -> int | None:
@@ -205,6 +227,8 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _split,
     _early_stopping,
     _plateau,
+    _patience,
+    _batch_of_one,
     _metrics,
     _loss,
     _target_scale,

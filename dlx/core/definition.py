@@ -90,6 +90,11 @@ class Model(Definition):
     package: ClassVar[str] = "dlx.models"
     family: ClassVar[str] = "model"
 
+    @property
+    def needs_batches(self) -> bool:
+        """Whether a step needs two examples or more."""
+        return False
+
     @abstractmethod
     def build(self, spec: Spec) -> torch.nn.Module:
         """Build an ordinary module for one member, [B, *input_shape] -> [B, num_outputs].
@@ -130,6 +135,7 @@ class Loss(Definition):
         distribution: The distribution of the targets given the outputs.
         task: The kind of target the loss fits.
         raw_targets: Whether the distribution is one of the targets as they are: scaled, they would not be its values.
+        is_nonnegative: Whether 0 is the lowest value; the negative logarithm of a density may be below.
     """
 
     package: ClassVar[str] = "dlx.losses"
@@ -137,6 +143,7 @@ class Loss(Definition):
     distribution: ClassVar[str]
     task: ClassVar[Task]
     raw_targets: ClassVar[bool] = False
+    is_nonnegative: ClassVar[bool] = True
 
     def mismatch(self, examples: Examples) -> str | None:
         """Say in a sentence why the loss does not fit these examples, or give None if it does."""

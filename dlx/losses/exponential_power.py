@@ -23,6 +23,7 @@ class ExponentialPower(Loss):
     """
 
     task: ClassVar[Task] = "regression"
+    is_nonnegative: ClassVar[bool] = False
     power: ClassVar[int]
     constant: ClassVar[float]
 

@@ -8,7 +8,6 @@ from torch import nn
 
 from dlx.core.definition import Activation, Model, Tunable
 from dlx.core.registry import OneOrMany
-from dlx.core.settings import Fraction
 from dlx.core.types import Spec
 from dlx.models.activations import Pointwise, ReLU
 from dlx.models.batch_norm import BatchNorm
@@ -41,7 +40,7 @@ class MLP(Model):
     """Activation after each hidden layer: one for all, or a list with one for each."""
     batch_norm: bool = False
     """Whether each hidden layer is normalised over the batch, before its activation."""
-    dropout: Tunable[Fraction] = 0.0
+    dropout: Tunable[Annotated[float, Field(ge=0, le=0.999)]] = 0.0
     """Rate at which the outputs of hidden units are set to 0 at a step; 0 switches it off."""
     init: Initialisation = "torch"
     """How weights begin: torch (uniform in +-1/sqrt(fan in), biases too); or with biases 0: xavier (uniform in
@@ -52,7 +51,14 @@ class MLP(Model):
         if isinstance(self.activation, tuple) and len(self.activation) != len(self.hidden):
             found = f"{len(self.activation)} and {len(self.hidden)}"
             raise ValueError(f"the lists `activation` and `hidden` differ in length: {found}")
+        if not self.hidden and (self.batch_norm or self.dropout):
+            raise ValueError("batch norm and dropout are of hidden layers, and there are none")
         return self
+
+    @property
+    def needs_batches(self) -> bool:
+        """Batch norm is over several examples."""
+        return self.batch_norm
 
     def structure(self) -> dict[str, Any]:
         """Give what all members of a population must share: also whether there is dropout, whatever its rate."""

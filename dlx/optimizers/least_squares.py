@@ -40,10 +40,7 @@ class LeastSquares(Optimizer):
         if prior is not None and prior.name != "gaussian":
             return f"`least_squares` knows a Gaussian prior or none, but the prior is `{prior.name}`"
         if num_steps is not None and num_steps > 1:
-            return (
-                f"`least_squares` needs all training examples in one batch, but an epoch has {num_steps} steps; take "
-                "training.batch_size=full"
-            )
+            return f"`least_squares` needs all training examples in one batch, but an epoch has {num_steps} steps"
         return None
 
     def init(self, theta: Tensor) -> State:

@@ -59,7 +59,7 @@ class Newton(Optimizer):
 
     def diagnostics(self, state: State) -> dict[str, Tensor]:
         """Tell the steps, those whose Hessian was indefinite, and the last shift, [M] each."""
-        return {name: part.squeeze(1) for name, part in state.items()}
+        return {name: state[name].squeeze(1) for name in ("steps", "indefinite", "shift")}
 
     def remark(self, diagnostics: Mapping[str, float]) -> str:
         """Say how often the Hessian was indefinite."""

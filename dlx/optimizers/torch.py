@@ -36,7 +36,7 @@ NOT_OURS = {"params", "lr", "foreach", "fused", "capturable", "differentiable", 
 
 
 def _refuse_unfit(name: Any) -> Any:
-    if reason := UNFIT.get(name):
+    if isinstance(name, str) and (reason := UNFIT.get(name)):
         message = "`torch.optim.{name}` cannot be used: {reason}"
         raise PydanticCustomError("torch_class", message, {"name": name, "reason": reason})
     return name
@@ -175,13 +175,15 @@ def _type_of(default: Any) -> Any:
 
 
 def _require_accepted(name: str, keywords: Mapping[str, Any]) -> None:
-    """Let the constructor judge the values.
+    """Let the class judge the values, by its constructor and by a step.
 
     Raises:
         PydanticCustomError: If it refuses them; with its reason.
     """
     try:
-        _class(name)([torch.zeros(1, requires_grad=True)], foreach=False, **keywords)
+        parameter = torch.zeros(1, requires_grad=True)
+        parameter.grad = torch.ones(1)
+        _class(name)([parameter], foreach=False, **keywords).step()
     except (ValueError, TypeError, RuntimeError) as error:
         raise PydanticCustomError(
             "torch_refused",

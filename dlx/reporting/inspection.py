@@ -99,12 +99,12 @@ def _initial_lines(found: dict[str, Any]) -> Iterator[str]:
 
 def _one_batch_lines(one: dict[str, Any], batch_size: int) -> Iterator[str]:
     """Say whether the model can learn one batch by heart."""
-    answer = "yes" if one["is_overfitted"] else "no"
+    answer = {True: "yes", False: "no", None: "not judged, for this loss may be negative"}[one["is_overfitted"]]
     over = f" (mean over {one['num_seeds']} seeds)" if one["num_seeds"] > 1 else ""
     yield f"can it overfit one batch of {batch_size} examples: {answer}"
     course = f"loss {format_number(one['start'])} -> {format_number(one['end'])} in {one['steps']} steps{over}"
-    yield f"  {course}, without prior and schedule (yes: down to 1 %)"
+    yield f"  {course}, without prior, schedule, noise and smoothing (yes: down to 1 %)"
     if one["num_diverged"]:
         yield f"  {one['num_diverged']} of {one['num_seeds']} seeds diverged: {WHY_DIVERGED}"
-    elif not one["is_overfitted"]:
+    elif one["is_overfitted"] is False:
         yield f"  {WHY_SLOW if one['is_falling'] else WHY_STUCK}"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeInt
 from torch import Tensor
 
 from dlx.core.definition import Schedule, Tunable
@@ -30,11 +30,11 @@ class Plateau(Schedule):
     name: Literal["plateau"] = "plateau"
     gamma: Tunable[Annotated[float, Field(gt=0, lt=1)]] = 0.1
     """What the learning rate is multiplied with after each plateau."""
-    patience: NonNegativeInt = 5
+    patience: NonNegativeInt = 3
     """Epochs without an improvement that are waited for."""
     threshold: Tunable[Fraction] = 1e-4
     """How much lower than the best, as a share of it, the loss must be to count as an improvement."""
-    floor: Tunable[NonNegativeFloat] = 0.001
+    floor: Tunable[Annotated[float, Field(ge=0, le=1)]] = 0.001
     """Lowest learning rate as a fraction of the first."""
 
     def shape(self, steps: Tensor, h: Hyper) -> None:
@@ -47,4 +47,4 @@ class Plateau(Schedule):
             return Watch(loss, 0, before.factor)
         if before.waited < self.patience:
             return before._replace(waited=before.waited + 1)
-        return Watch(before.best, 0, max(self.gamma * before.factor, min(self.floor, before.factor)))
+        return Watch(before.best, 0, max(self.gamma * before.factor, self.floor))

@@ -329,3 +329,30 @@ def test_a_rule_that_cannot_train_this(load: Load) -> None:
     assert "adam" in text
     assert "newton" not in text.split("rules that fit: ")[1]
     load("optimizer: newton\n", base="data: diabetes\nmodel: mlp\nloss: huber\n")
+
+
+MLP = "data: {{name: digits{split}}}\nmodel: {{name: mlp{model}}}\nloss: mse\n"
+
+
+@pytest.mark.parametrize(
+    ("extra", "base", "message"),
+    [
+        ("schedule: plateau\ntraining: {early_stopping: null}\n", {"split": ", split: {valid: 0}"}, "watches the vali"),
+        ("schedule: {name: plateau, patience: 5}\n", {}, "stops after 5 epochs without an improvement, before"),
+        ("training: {batch_size: 1}\n", {"model": ", batch_norm: true"}, "nothing to normalise over in a batch of one"),
+        ("training: {clip_norm: 1e-60}\n", {}, "`training.clip_norm` is 1e-60, which is 0 in float32"),
+        ("training: {input_noise: 1e300}\n", {}, "`training.input_noise` is 1e+300, which is inf in float32"),
+        ("optimizer: {name: torch, class: Adam, eps: 1e-60}\n", {}, "`optimizer.eps` is 1e-60, which is 0 in float32"),
+        ("optimizer: newton\ntraining: {clip_norm: 1.0}\n", {}, "`newton` does more with a gradient than follow it"),
+    ],
+)  # fmt: skip
+def test_training_that_cannot_work(extra: str, base: dict[str, str], message: str, load: Load) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(extra, base=MLP.format(**{"split": "", "model": "", **base}))
+    assert message in str(error.value)
+
+
+def test_schedule_and_batch_that_can_work(load: Load) -> None:
+    text = "schedule: plateau\ntraining: {batch_size: 2}\n"
+    base = MLP.format(split="", model=", batch_norm: true, dropout: 0.999")
+    assert check(load(text, base=base).experiment, values(200)) == []

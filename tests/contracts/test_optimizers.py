@@ -299,6 +299,13 @@ def test_step_is_in_place(cls: type[Optimizer], dtype: torch.dtype, stack: Calla
 
 
 @every_rule
+def test_diagnostics_do_not_depend_on_the_order_of_the_state(cls: type[Optimizer]) -> None:
+    state = cls().init(torch.zeros(2, 3))  # a state that was saved comes back in alphabetical order
+    names = [list(cls().diagnostics(dict(sorted(state.items(), reverse=way)))) for way in (False, True)]
+    assert names[0] == names[1]
+
+
+@every_rule
 def test_descends(cls: type[Optimizer], stack: Callable) -> None:
     objective = Diagonal(torch.tensor([[1.0, 10.0]] * 2))
     theta = torch.tensor([[2.0, 2.0], [0.0, 2.0]])
