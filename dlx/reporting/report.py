@@ -155,8 +155,10 @@ def _what_is_not_learned(result: dict[str, Any]) -> Iterator[str]:
     yield "A high training loss means underfitting."
     for name, what in LEARNED.items():
         score = (summary["train"].get(name) or {}).get("mean")
-        if is_number(score):
+        if is_number(score) and score < 1:
             yield f"{what.format(format_number(100 * (1 - score), 3))}; what no model could learn is part of it."
+        elif is_number(score):
+            yield "The training examples are learned by heart: there is no underfitting."
     is_cut = [each["stop_reason"] == "max_epochs" and each["best_epoch"] == each["last_epoch"] for each in members]
     if "valid" in summary and any(is_cut):
         where = f"in {sum(is_cut)} of {len(members)} seeds" if len(members) > 1 else "here"

@@ -157,3 +157,11 @@ def test_replace_leaves_the_old_file_where_it_cannot_write(tmp_path: Path) -> No
     with pytest.raises(RunError, match=r"cannot write .*taken"):
         replace_file(tmp_path / "taken", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_what_is_learned_by_heart_is_not_underfitted() -> None:
+    result = one_seed()
+    result["summary"]["train"]["accuracy"]["mean"] = 1.0
+    text = " ".join(fit_sentences(result))
+    assert "learned by heart: there is no underfitting" in text
+    assert "classified wrongly" not in text
