@@ -102,13 +102,15 @@ BEYOND_GRADIENT = [name for name, cls in registered(Optimizer).items() if not is
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "torch", *BEYOND_GRADIENT])
 def test_a_restored_population_goes_on_to_the_same_bits(optimizer: str) -> None:
-    assert_resumable(
-        optimizer=optimizer,
-        rates=rates_for(optimizer, [0.01, 0.5, 0.003, 1e9]),
-        loss="mse",
-        schedule={"name": "linear_decay", "tau": 40.0},
-        **{"training": {"epochs": 6, "early_stopping": {"patience": 2}}, "hidden": (5,), **NEEDS.get(optimizer, {})},
-    )
+    experiment: dict[str, Any] = {
+        "optimizer": optimizer,
+        "rates": rates_for(optimizer, [0.01, 0.5, 0.003, 1e9]),
+        "loss": "mse",
+        "schedule": {"name": "linear_decay", "tau": 40.0},
+        "training": {"epochs": 6, "early_stopping": {"patience": 2}},
+        "hidden": (5,),
+    }
+    assert_resumable(**experiment | NEEDS.get(optimizer, {}))
 
 
 def test_statistics_noise_and_plateaus_go_on_to_the_same_bits() -> None:
