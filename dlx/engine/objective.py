@@ -126,7 +126,7 @@ class EmpiricalRisk:
         return results[:-1]
 
     def _clip(self, gradient: Tensor) -> Tensor:
-        """Clip by value, then by norm, each row by itself, in place."""
+        """Clip by value, then by norm, each row by itself."""
         if (limit := self._training_h.get("clip_value")) is not None:
             gradient = torch.maximum(torch.minimum(gradient, limit), -limit)
         if (limit := self._training_h.get("clip_norm")) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from experiments import make_members
+from experiments import make_members, train
 from scipy import special, stats
 from sklearn import metrics
 
@@ -13,6 +13,7 @@ from dlx.core.records import Cell
 from dlx.engine import evaluation
 from dlx.engine.evaluation import predict_members, score_members
 from dlx.engine.feed import DeviceExamples
+from dlx.engine.layout import Layout
 from dlx.engine.population import initial_weights
 
 PARTS = ("train", "valid", "test")
@@ -116,3 +117,26 @@ def test_predictions_alone_and_in_company(loss: str) -> None:
     for chosen in ([3], [4, 1], [2, 0, 3]):
         some = predict_members([members[number] for number in chosen], theta[chosen], inputs[chosen])
         assert some.tobytes() == together[chosen].tobytes()
+
+
+def test_trained_statistics_are_what_scores_are_of_and_dropout_is_not() -> None:
+    members, examples = make_members(
+        [Cell(0), Cell(1)], dtype="float64", hidden=(6,), layers={"batch_norm": True, "dropout": 0.4}
+    )
+    for cell, (last, _, epochs) in train(members, examples).items():
+        member = next(each for each in members if each.cell == cell)
+        plain = torch.nn.Sequential(
+            torch.nn.Linear(5, 6),
+            torch.nn.BatchNorm1d(6),
+            torch.nn.ReLU(),
+            torch.nn.Dropout(0.4),
+            torch.nn.Linear(6, 3),
+        ).double()
+        layout = Layout.of(member.recipe.model.build(member.recipe.spec))
+        named = layout.unflatten(last.unsqueeze(0))
+        plain.load_state_dict({name: tensor[0] for name, tensor in named.items()})
+        part = member.parts.valid
+        inputs = (examples.inputs[part] - member.input_scale.shift) / member.input_scale.scale
+        outputs = plain.eval()(torch.from_numpy(inputs))
+        loss = torch.nn.functional.cross_entropy(outputs, torch.from_numpy(examples.targets[part]))
+        assert epochs[-1].scores["valid"]["loss"] == pytest.approx(float(loss), rel=1e-10)

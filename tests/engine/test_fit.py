@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge
 from dlx.core.definition import FirstOrder, Optimizer
 from dlx.core.records import Cell, EpochDone, Progress
 from dlx.core.registry import registered
-from dlx.core.types import Examples
+from dlx.core.types import Examples, Watch
 from dlx.data.batches import BatchPlan, Order
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.fit import chunk, fit
@@ -209,3 +209,46 @@ def test_populations_in_threads_stand_still_between_records(pause: float) -> Non
     }
     alone = train(members, examples)
     assert all(torch.equal(row, alone[cell][0]) for cell, row in last.items())
+
+
+def gradient_norms(member: Any, examples: Any, weights: torch.Tensor) -> dict[str, float]:
+    """Norms of the gradient on the batch of an epoch's first step, by an ordinary module."""
+    module = member.recipe.model.build(member.recipe.spec)
+    named = Layout.of(module).unflatten(weights.unsqueeze(0))
+    module.load_state_dict({name: tensor[0] for name, tensor in named.items()})
+    plan = BatchPlan([Order(member.parts.train, member.cell)], 10)
+    chosen = torch.from_numpy(plan.draw(2)[0, 0])
+    inputs = torch.from_numpy((examples.inputs - member.input_scale.shift) / member.input_scale.scale)
+    torch.nn.functional.cross_entropy(module(inputs[chosen]), torch.from_numpy(examples.targets)[chosen]).backward()
+    return {name: float(parameter.grad.norm()) for name, parameter in module.named_parameters()}
+
+
+def test_gradient_norms_are_those_of_an_ordinary_module() -> None:
+    members, examples = make_members([Cell(0), Cell(1)], dtype="float64", training={"epochs": 2, "clip_norm": 1e-3})
+    for member in members:
+        last, _, epochs = train(members, examples)[member.cell]
+        expected = gradient_norms(member, examples, last)
+        assert epochs[-1].gradient_norms == pytest.approx(expected, rel=1e-10)
+
+
+def test_a_plateau_lowers_the_rate_of_its_own_member() -> None:
+    schedule = {"name": "plateau", "patience": 0, "gamma": 0.5, "threshold": 0.2}
+    cells = [Cell(0), Cell(1)]
+    members, examples = make_members(cells, rates=[0.01, 0.3], schedule=schedule, training={"epochs": 8})
+    rates = []
+    for member in members:
+        epochs, watch = train(members, examples)[member.cell][2], Watch()
+        for epoch in epochs:
+            assert epoch.lr == pytest.approx(member.recipe.optimizer.lr * watch.factor, rel=1e-6)
+            watch = member.recipe.schedule.watch(watch, epoch.scores["valid"]["loss"])
+        rates.append([epoch.lr / epochs[0].lr for epoch in epochs])
+    assert rates[0] != rates[1], "they must come to a plateau at different times"
+    assert min(map(min, rates)) < 1
+
+
+def test_a_full_batch_is_a_step_an_epoch() -> None:
+    members, examples = make_members([Cell(0)], training={"epochs": 3, "batch_size": "full"}, optimizer="sgd")
+    by_number, _ = make_members([Cell(0)], training={"epochs": 3, "batch_size": 54}, optimizer="sgd")
+    ((last, _, epochs),), ((other, _, _),) = (train(each, examples).values() for each in (members, by_number))
+    assert [epoch.step for epoch in epochs] == [1, 2, 3]
+    assert torch.equal(last, other)

@@ -58,8 +58,10 @@ def test_value_and_gradient_equal_an_ordinary_module(loss: str, prior: str | Non
         torch.testing.assert_close(gradient[row], flat, rtol=1e-11, atol=1e-14)
 
 
-def test_an_example_of_weight_zero_is_no_example() -> None:
-    objective, rows, theta = build()
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_an_example_of_weight_zero_is_no_example(batch_norm: bool) -> None:
+    objective, rows, _ = build(layers={"batch_norm": batch_norm})
+    theta = rows.theta
     batch = batch_of(rows, 10)
     keep = torch.full_like(batch.weights, 1 / 7)
     keep[:, 7:] = 0
