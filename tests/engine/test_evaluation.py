@@ -139,4 +139,4 @@ def test_trained_statistics_are_what_scores_are_of_and_dropout_is_not() -> None:
         inputs = (examples.inputs[part] - member.input_scale.shift) / member.input_scale.scale
         outputs = plain.eval()(torch.from_numpy(inputs))
         loss = torch.nn.functional.cross_entropy(outputs, torch.from_numpy(examples.targets[part]))
-        assert epochs[-1].scores["valid"]["loss"] == pytest.approx(float(loss), rel=1e-10)
+        assert epochs[-1].scores["valid"]["loss"] == pytest.approx(loss.item(), rel=1e-10)
