@@ -13,12 +13,9 @@ from pydantic import Field, PositiveInt
 from dlx.config.source import FLOAT, LEADING_ZERO, NOT_FINITE
 from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.registry import Registered, registered
-from dlx.core.settings import Settings, Training
+from dlx.core.settings import CrossValidation, NumSeeds, Search, Seeds, Settings, Training
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=64)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-NumSeeds = Annotated[PositiveInt, Field(le=100_000)]
-Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1)]
 DEFAULT_METRICS = {"classification": "accuracy", "regression": "r2"}
 
 
@@ -64,6 +61,10 @@ class Experiment(Settings):
     """What is measured besides the loss: accuracy for classes and r2 for values unless given."""
     training: Training = Training()
     """How long and in what portions."""
+    cv: CrossValidation = CrossValidation()
+    """How `dlx cv` judges each setting of a search."""
+    search: Search = Search()
+    """Which settings `dlx cv` tries; without a space, the config alone."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")] = "auto"
     """Where to compute: cpu, cuda, cuda:N for the GPU numbered N; auto takes a GPU if there is one."""
     dtype: Literal["float32", "float64"] = "float32"

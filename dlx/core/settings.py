@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -18,6 +19,10 @@ from pydantic import (
 )
 
 Scale = Literal["standard", "minmax", "none"]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+NumSeeds = Annotated[PositiveInt, Field(le=100_000)]
+Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1)]
+"""A number n of seeds stands for 0 to n - 1, a list for itself."""
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -127,3 +132,73 @@ class Training(Settings):
     def examples_per_step(self, num_train: int) -> int:
         """Give the size of a batch, B, of a plan with so many training examples."""
         return num_train if self.batch_size == "full" else self.batch_size
+
+
+class CrossValidation(Settings):
+    """How often and on which examples each setting of a search is trained and judged; the folds are cut as
+    `data.split` says, whose `test` does not count: every example is held out once.
+    """  # noqa: D205 - the schema shows the whole as one description
+
+    folds: Annotated[int, Field(ge=2)] | Literal["leave_one_out"] = 5
+    """Number of folds; `leave_one_out` holds out every example alone, and measures all of them together."""
+    repeats: PositiveInt = 1
+    """How often the folds are cut anew."""
+    seeds: NumSeeds | Seeds = 1
+    """Seeds of initial weights and of the order of examples in every fold: a number n stands for 0 to n-1, a list for
+    itself. With several, the variation between folds and between seeds are told apart."""
+    nested: bool = False
+    """Estimate how well the whole procedure, search and choice included, generalises: it is repeated within each of
+    as many outer folds, whose examples take no part in it."""
+    score: str | None = None
+    """What decides: the name of a metric, or `loss`; null is the first of `metrics`, or the loss without any."""
+    select: Literal["best", "one_se"] = "one_se"
+    """Which setting is chosen: the one of the best mean score, or the simplest within one standard error of it."""
+    refit: bool = True
+    """Train the chosen setting on all examples, for the median of its best epochs."""
+
+    @property
+    def seed_list(self) -> Sequence[int]:
+        """The seeds, one by one."""
+        return range(self.seeds) if isinstance(self.seeds, int) else self.seeds
+
+
+class Range(Settings):
+    """The numbers from `low` to `high`, whole ones where both are written without a point."""
+
+    low: int | float
+    """Lowest value."""
+    high: int | float
+    """Highest value."""
+    log: bool = False
+    """Whether values are spread evenly in their logarithm."""
+    num: Annotated[int, Field(ge=2)] | None = None
+    """How many values a grid takes, both ends among them; null is three per decade where `log`, and five elsewhere."""
+
+
+Choices = Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]
+
+
+class Search(Settings):
+    """Which settings are tried."""
+
+    space: dict[str, Choices | Range] = {}
+    """What varies: a key of the config such as `optimizer.lr`, or a whole section, and a list of values or a range."""
+    method: Literal["grid", "random", "sobol", "tpe", "cma_es", "gp", "genetic"] = "grid"
+    """How settings are drawn: every combination; at random; evenly (scrambled Sobol points); or guided by the scores
+    so far: tree-structured Parzen estimator, CMA-ES, Gaussian process, genetic (NSGA-II's operators)."""
+    trials: PositiveInt | None = None
+    """Number of settings in total; null is all of a grid, and 20 elsewhere."""
+    batch: PositiveInt | None = None
+    """Settings drawn at once by a method that is guided by scores; null is what one population holds."""
+    budget: Literal["full", "halving", "hyperband"] = "full"
+    """Whether every setting trains for all epochs, or the worse ones are dropped on the way: by successive halving, or
+    by Hyperband, which runs it from several first budgets."""
+    factor: Annotated[int, Field(ge=2)] = 3
+    """Of how many settings one goes on, and by how much the epochs grow, at each rung of halving and Hyperband."""
+    min_epochs: PositiveInt | None = None
+    """Epochs of the first rung; null is `training.epochs` / `factor` ** 2, at least 1."""
+    simpler: tuple[str, ...] | None = None
+    """What makes a setting simpler, most important first: keys of the space, a smaller value being simpler, with a `-`
+    before it a larger one. null is fewer parameters, then a larger precision of the prior."""
+    seed: Seed = 0
+    """Seed of what is drawn."""
