@@ -88,7 +88,7 @@ def _on_one_batch(member: Member) -> Member:
     """
     train, recipe = member.parts.train, member.recipe
     size = recipe.training.examples_per_step(len(train))
-    drawn = BatchPlan([Order(train, member.cell)], size).draw(1)[0, 0]
+    drawn = BatchPlan([Order(train, member.cell.stream_key)], size).draw(1)[0, 0]
     batch = np.sort(drawn[: min(size, len(train))])
     settings = {
         "epochs": MAX_STEPS, "early_stopping": None, "batch_size": "full", "input_noise": 0.0, "weight_noise": 0.0,

@@ -29,7 +29,9 @@ def epoch_line(record: EpochDone, seconds: float) -> dict[str, Any]:
 
 def _member_line(member: MemberEpoch) -> dict[str, Any]:
     return {
-        **member.cell._asdict(),
+        "seed": member.cell.seed,
+        "repeat": member.cell.repeat,
+        "fold": member.cell.fold,
         "step": member.step,
         "lr": member.lr,
         **member.scores,

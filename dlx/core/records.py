@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-StopReason = Literal["max_epochs", "patience", "diverged"]
+StopReason = Literal["max_epochs", "patience", "diverged", "dropped"]
 Scores = dict[str, float]
 """``loss`` (mean per example, without prior) and each metric, by name."""
 
 
 class Cell(NamedTuple):
-    """A member's identity within a run: what its random streams are keyed by."""
+    """A member's identity within a run."""
 
     seed: int
     repeat: int = 0
     fold: int = 0
+    outer_fold: int | None = None
+    trial: int = 0
+
+    @property
+    def stream_key(self) -> tuple[int, ...]:
+        """What its random streams are keyed by: never the trial, so that all trials see equal weights and batches."""
+        key = self.seed, self.repeat, self.fold
+        return key if self.outer_fold is None else (*key, self.outer_fold)
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,7 @@ class MemberEpoch:
         divergence: Set if the reason is that its loss is not finite; what follows and ``scores`` are empty then.
         diagnostics: What its update rule tells of its steps so far, by name.
         gradient_norms: Norm of the gradient of each parameter tensor on the epoch's first batch, at the epoch's end.
+        objective: What training lowered: its mean over the steps of the epoch, each before the update.
     """
 
     cell: Cell
@@ -57,6 +67,7 @@ class MemberEpoch:
     divergence: Divergence | None
     diagnostics: dict[str, float] = field(default_factory=dict)
     gradient_norms: dict[str, float] = field(default_factory=dict)
+    objective: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ class Order:
 
     Attributes:
         train: Indices of the training examples.
-        key: (seed, repeat, fold).
+        key: What its stream is keyed by: (seed, repeat, fold) or more.
     """
 
     train: Indices
-    key: tuple[int, int, int]
+    key: tuple[int, ...]
 
 
 def num_steps(num_train: int, batch_size: int) -> int:

@@ -5,16 +5,21 @@ in place. Inside a step nothing raises and nothing goes to the host. Rows do not
 diverged runs on as a ghost, its weights saved, until the next compaction. After an epoch the losses of its steps and
 the scores of all rows cross to the host in one piece, where it is decided who is best, who stops and who diverged.
 
-Several populations (chunks of one that is large) advance in threads, one per core, and meet after every slice of time
-and every epoch, so that between two records all of them stand still and can be saved.
+Several populations (chunks of one that is large) advance in threads, one per core, and meet after every slice of time,
+so that between two records all of them stand still and can be saved. ``fit`` keeps them in the same epoch, which is
+what a learning curve wants; ``fit_each`` trains each to its end and then takes the next, so that no more of them are in
+memory than there are cores, which is what a search wants.
 """
 
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from functools import partial
 from operator import methodcaller
+from typing import NamedTuple
 
 import torch
 
@@ -87,3 +92,76 @@ def _not_done(are_done: Iterable[bool], programs: Sequence[Program]) -> Iterator
     answers = list(are_done)  # all of them, so that all have come to a stop
     yield from (program for program, is_done in zip(programs, answers, strict=False) if not is_done)
     yield from programs[len(answers) :]
+
+
+class Slice(NamedTuple):
+    """What a slice of time of ``fit_each`` came to.
+
+    Attributes:
+        epochs: The epochs that were done, those of each population in order.
+        finished: Populations that came to their end.
+        running: Populations that go on.
+    """
+
+    epochs: list[EpochDone]
+    finished: list[Population]
+    running: list[Population]
+
+
+def fit_each(
+    populations: Iterable[Population], data: DeviceExamples, until: int | None = None, pause: float = 0.5
+) -> Iterator[Slice]:
+    """Train each population to its end, as many at once as there are cores.
+
+    Only what decides is measured on the way: the validation loss, where there is a validation part.
+
+    Args:
+        populations: Taken one by one as cores become free. They are changed in place; between two slices they stand
+            still at the end of a step, and a fit that is given them again goes on from there to the same bits.
+        data: The examples, on the populations' device.
+        until: The epoch after which each of them rests; None is its last.
+        pause: Seconds of a slice, as far as single steps allow.
+
+    Yields:
+        What each slice came to.
+    """
+    threads, waiting = torch.get_num_threads(), iter(populations)
+    workers, running = num_workers(data.inputs.device, threads), list[Program]()
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+        while True:
+            deadline = time.monotonic() + pause
+            advance = partial(_advance, deadline=deadline, until=until)
+            futures = {pool.submit(advance, program): program for program in running}
+            found, running = Slice([], [], []), []
+            while True:
+                is_free = len(futures) + len(running) < workers and time.monotonic() < deadline
+                if is_free and (population := next(waiting, None)) is not None:
+                    program = Program(population, data, is_watched=False)
+                    futures[pool.submit(advance, program)] = program
+                    continue
+                if not futures:
+                    break
+                for future in wait(futures, return_when=FIRST_COMPLETED).done:
+                    program = futures.pop(future)
+                    found.epochs.extend(future.result())
+                    if _rests(program.population, until):
+                        found.finished.append(program.population)
+                    else:
+                        running.append(program)
+            found.running.extend(program.population for program in running)
+            if not (found.finished or found.running):
+                return
+            yield found
+
+
+def _advance(program: Program, deadline: float, until: int | None) -> list[EpochDone]:
+    """Train a population until the deadline or its end; give its epochs."""
+    population, epochs = program.population, []
+    while not _rests(population, until) and time.monotonic() < deadline:
+        if program.advance(deadline - time.monotonic()):
+            epochs.append(EpochDone(population.epoch + 1, tuple(program.finish_epoch())))
+    return epochs
+
+
+def _rests(population: Population, until: int | None) -> bool:
+    return population.is_finished or (until is not None and population.epoch >= until)

@@ -288,8 +288,8 @@ def initial_weights(members: Sequence[Member]) -> Tensor:
     """Draw the initial weights of each member from its own stream, [M, P + Q], on the CPU whatever the device."""
     recipe, drawn = members[0].recipe, {}
     with torch.random.fork_rng(devices=[]):
-        for cell in dict.fromkeys(member.cell for member in members):
-            torch.manual_seed(integer_seed("init", *cell))
+        for key in dict.fromkeys(member.cell.stream_key for member in members):
+            torch.manual_seed(integer_seed("init", *key))
             module = recipe.model.build(recipe.spec)
-            drawn[cell] = Layout.of(module).flatten(module)
-    return torch.stack([drawn[member.cell] for member in members])
+            drawn[key] = Layout.of(module).flatten(module)
+    return torch.stack([drawn[member.cell.stream_key] for member in members])

@@ -22,6 +22,8 @@ from dlx.engine.rows import Rows
 
 WATCHED = ("train", "valid")
 """The parts that are looked at while training. Test is not among them."""
+DECIDING = ("valid",)
+"""Those of them that decide which epoch is the best, and when to stop."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -50,26 +52,28 @@ class Program:
     Args:
         population: What is trained.
         data: The examples, on its device.
+        is_watched: Whether somebody wants to see more of each epoch than training needs: the scores of the training
+            part and the norms of the gradient.
     """
 
-    def __init__(self, population: Population, data: DeviceExamples) -> None:
+    def __init__(self, population: Population, data: DeviceExamples, is_watched: bool = True) -> None:
         self.population = population
-        self._data = data
+        self._data, self._is_watched = data, is_watched
         self._compile()
 
     def _compile(self) -> None:
         self._rows = rows = Rows(self.population.row_members, self.population.weights, self._data)
         self._objective = EmpiricalRisk(rows)
-        self._evaluator = Evaluator(rows, WATCHED)
+        self._evaluator = Evaluator(rows, WATCHED if self._is_watched else DECIDING)
         self._h, self._schedule_h = rows.tunables("optimizer"), rows.tunables("schedule")
         self._lr: Tensor | None = getattr(self._h, "lr", None)
         self._base_lr = [member.recipe.optimizer.tunables().get("lr") for member in rows.members]
-        orders = [Order(member.parts.train, member.cell) for member in rows.members]
+        orders = [Order(member.parts.train, member.cell.stream_key) for member in rows.members]
         batch_size = self.population.recipe.training.examples_per_step(rows.members[0].sizes.train)
         self._plan = BatchPlan(orders, batch_size)
         self._num_steps = self._plan.active.sum(0)  # a member's steps are the first of the epoch
         self._weights = torch.from_numpy(self._plan.weights).to(rows.theta)
-        seeds = [integer_seed("noise", *member.cell) for member in rows.members]
+        seeds = [integer_seed("noise", *member.cell.stream_key) for member in rows.members]
         self._key_bases = torch.from_numpy(np.array(seeds, dtype=np.uint32).view(np.int32))
         self._steps: Iterator[None] | None = None
 
@@ -149,7 +153,8 @@ class Program:
         """Score all rows and take everything the epoch gave to the host in one piece."""
         population, evaluator, rates = self.population, self._evaluator, self._rates
         told = population.recipe.optimizer.diagnostics(population.state)
-        blocks = {"losses": population.losses, "gradient_norms": self._gradient_norms()}
+        blocks = {"losses": population.losses}
+        blocks |= {"gradient_norms": self._gradient_norms()} if self._is_watched else {}
         blocks |= {"rates": rates.squeeze(2)} if rates is not None else {}
         blocks |= {"diagnostics": torch.stack(list(told.values()))} if told else {}
         blocks |= {part: evaluator.scores(population.weights, part) for part in evaluator.parts}
@@ -161,7 +166,7 @@ class Program:
             found.get("rates"),
             {part: dict(zip(evaluator.score_names, found[part], strict=True)) for part in evaluator.parts},
             dict(zip(told, found.get("diagnostics", ()), strict=True)),
-            dict(zip(self._rows.layout.parameters, found["gradient_norms"], strict=True)),
+            dict(zip(self._rows.layout.parameters, found["gradient_norms"], strict=True)) if self._is_watched else {},
         )
 
     def finish_epoch(self) -> list[MemberEpoch]:
@@ -205,4 +210,5 @@ class Program:
             divergence=course.divergence,
             diagnostics={} if course.divergence else course.diagnostics,
             gradient_norms={} if course.divergence else {n: float(x[row]) for n, x in epoch.gradient_norms.items()},
+            objective=float(epoch.losses[:taken, row].mean()),
         )

@@ -38,7 +38,8 @@ def torch_loop(member: Member, examples: Examples, build: Any, epochs: int) -> t
     inputs = torch.from_numpy((examples.inputs - member.input_scale.shift) / member.input_scale.scale)
     targets = torch.from_numpy(examples.targets)
     plan = BatchPlan(
-        [Order(member.parts.train, member.cell)], member.recipe.training.examples_per_step(len(member.parts.train))
+        [Order(member.parts.train, member.cell.stream_key)],
+        member.recipe.training.examples_per_step(len(member.parts.train)),
     )
     for epoch in range(1, epochs + 1):
         for indices, weights in zip(plan.draw(epoch)[:, 0], plan.weights[:, 0], strict=True):
@@ -216,7 +217,7 @@ def gradient_norms(member: Any, examples: Any, weights: torch.Tensor) -> dict[st
     module = member.recipe.model.build(member.recipe.spec)
     named = Layout.of(module).unflatten(weights.unsqueeze(0))
     module.load_state_dict({name: tensor[0] for name, tensor in named.items()})
-    plan = BatchPlan([Order(member.parts.train, member.cell)], 10)
+    plan = BatchPlan([Order(member.parts.train, member.cell.stream_key)], 10)
     chosen = torch.from_numpy(plan.draw(2)[0, 0])
     inputs = torch.from_numpy((examples.inputs - member.input_scale.shift) / member.input_scale.scale)
     torch.nn.functional.cross_entropy(module(inputs[chosen]), torch.from_numpy(examples.targets)[chosen]).backward()
