@@ -14,7 +14,7 @@ import torch
 from dlx.config.experiment import Experiment
 from dlx.core.errors import DataError, UsageError
 from dlx.core.records import Cell
-from dlx.core.types import Examples, Spec
+from dlx.core.types import Examples
 from dlx.data.splits import part_sizes
 from dlx.engine.device import choose_device, prepare_torch
 from dlx.engine.feed import DeviceExamples
@@ -42,17 +42,7 @@ class Plan:
         prepare_torch(experiment.threads, experiment.tf32)
         if not np.isfinite(examples.inputs).all() or not np.isfinite(examples.targets).all():
             raise DataError(f"the data of `{experiment.data.name}` hold values that are not finite")
-        num_outputs = experiment.loss.num_outputs(len(examples.target_names))
-        recipe = Recipe(
-            model=experiment.model,
-            loss=experiment.loss,
-            prior=experiment.prior,
-            optimizer=experiment.optimizer,
-            schedule=experiment.schedule,
-            metrics=experiment.metrics,
-            training=experiment.training,
-            spec=Spec(examples.inputs.shape[1:], num_outputs, getattr(torch, experiment.dtype)),
-        )
+        recipe = Recipe.of(dict(experiment), examples)
         split = experiment.data.split
         require_memory(recipe, len(experiment.seed_list), part_sizes(split, len(examples)).train)
         cells = [Cell(seed, split.repeat, split.fold) for seed in experiment.seed_list]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -67,7 +66,7 @@ class MemberEpoch:
     divergence: Divergence | None
     diagnostics: dict[str, float] = field(default_factory=dict)
     gradient_norms: dict[str, float] = field(default_factory=dict)
-    objective: float = math.nan
+    objective: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from torch import Tensor
 from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.records import Cell
 from dlx.core.seeding import integer_seed
-from dlx.core.settings import Training
+from dlx.core.settings import Scale, Split, Training
 from dlx.core.types import Examples, Spec, State
 from dlx.data.preprocessing import Affine, fit_scale
 from dlx.data.splits import Parts, Sizes, part_sizes, split_examples
@@ -37,6 +38,19 @@ class Recipe:
     training: Training
     spec: Spec
 
+    @classmethod
+    def of(cls, sections: Mapping[str, Any], examples: Examples) -> Recipe:
+        """Read the recipe of a config.
+
+        Args:
+            sections: The sections of a config by name, as ``dict(experiment)`` gives them.
+            examples: The data, which say how many inputs and outputs a model has.
+        """
+        num_outputs = sections["loss"].num_outputs(len(examples.target_names))
+        spec = Spec(examples.inputs.shape[1:], num_outputs, getattr(torch, sections["dtype"]))
+        named = {field.name: sections[field.name] for field in dataclasses.fields(cls) if field.name != "spec"}
+        return cls(**named, spec=spec)
+
     def definitions(self) -> dict[str, Definition]:
         """Give the definitions whose tunables the engine stacks, by section; those of a model are in its buffers."""
         named = {"loss": self.loss, "prior": self.prior, "optimizer": self.optimizer, "schedule": self.schedule}
@@ -51,8 +65,9 @@ class Recipe:
         with torch.device("meta"):
             return Layout.of(self.model.build(self.spec))
 
+    @functools.cached_property
     def fingerprint(self) -> str:
-        """Hash everything that members must share to be stacked, as 64 hexadecimal digits.
+        """Hash of everything that members must share to be stacked, as 64 hexadecimal digits.
 
         Stacking members of equal shapes but different activations would be silently wrong.
         """
@@ -87,33 +102,54 @@ class Member:
     target_scale: Affine | None
 
 
-def build_members(recipe: Recipe, dataset: Dataset, examples: Examples, cells: Sequence[Cell]) -> list[Member]:
-    """Build the members of one recipe: split the examples for each cell and fit its scales on its training part.
+class MemberFactory:
+    """Makes members; what several have in common, their split and the scales fitted on it, is made once.
 
     Args:
-        recipe: What is trained and how.
-        dataset: Holds the split and the scales.
         examples: The data.
-        cells: Who; the seed counts for the split only where the split has none of its own.
-
-    Returns:
-        One member per cell.
     """
-    settings = dataset.split
-    sizes = part_sizes(settings, len(examples))
-    is_regression = examples.task == "regression"
-    planned: dict[int | None, tuple[Parts, Affine, Affine | None]] = {}
-    members = []
-    for cell in cells:
-        split_key = cell.seed if settings.seed is None else None
-        if split_key not in planned:
-            parts = split_examples(examples, settings, cell.seed)
-            input_scale = fit_scale(dataset.scale, examples.inputs[parts.train])
-            targets = examples.targets[parts.train]
-            planned[split_key] = parts, input_scale, fit_scale(dataset.target_scale, targets) if is_regression else None
-        parts, input_scale, target_scale = planned[split_key]
-        members.append(Member(cell, recipe, parts, sizes, input_scale, target_scale))
-    return members
+
+    def __init__(self, examples: Examples) -> None:
+        self._examples = examples
+        self._parts: dict[tuple[Split, int | None], Parts] = {}
+        self._scales: dict[tuple[int, Scale, str], Affine] = {}
+
+    def member(self, cell: Cell, recipe: Recipe, dataset: Dataset) -> Member:
+        """Split the examples for a cell and fit its scales on its training part.
+
+        Args:
+            cell: Who; its seed counts for the split only where the split has none of its own.
+            recipe: What is trained and how.
+            dataset: Holds the split and the scales.
+        """
+        examples, parts = self._examples, self._split(dataset.split, cell)
+        return Member(
+            cell,
+            recipe,
+            parts,
+            part_sizes(dataset.split, len(examples)),
+            self._scale(parts, dataset.scale, "inputs"),
+            self._scale(parts, dataset.target_scale, "targets") if examples.task == "regression" else None,
+        )
+
+    def _split(self, settings: Split, cell: Cell) -> Parts:
+        settings = settings.model_copy(update={"fold": cell.fold, "repeat": cell.repeat})
+        key = settings, cell.seed if settings.seed is None else None
+        if key not in self._parts:
+            self._parts[key] = split_examples(self._examples, settings, cell.seed)
+        return self._parts[key]
+
+    def _scale(self, parts: Parts, method: Scale, what: str) -> Affine:
+        key = id(parts), method, what
+        if key not in self._scales:
+            self._scales[key] = fit_scale(method, getattr(self._examples, what)[parts.train])
+        return self._scales[key]
+
+
+def build_members(recipe: Recipe, dataset: Dataset, examples: Examples, cells: Sequence[Cell]) -> list[Member]:
+    """Build the members of one recipe, one for each cell."""
+    factory = MemberFactory(examples)
+    return [factory.member(cell, recipe, dataset) for cell in cells]
 
 
 @dataclass
@@ -159,7 +195,7 @@ class Population:
         Raises:
             ValueError: If the members' structures differ.
         """
-        if len({member.recipe.fingerprint() for member in members}) != 1:
+        if len({member.recipe.fingerprint for member in members}) != 1:
             raise ValueError("members of different structure cannot be stacked")
         rows = with_twin(range(len(members)))
         initial = initial_weights(members).to(device)

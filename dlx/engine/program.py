@@ -210,5 +210,5 @@ class Program:
             divergence=course.divergence,
             diagnostics={} if course.divergence else course.diagnostics,
             gradient_norms={} if course.divergence else {n: float(x[row]) for n, x in epoch.gradient_norms.items()},
-            objective=float(epoch.losses[:taken, row].mean()),
+            objective=None if course.divergence else float(epoch.losses[:taken, row].mean()),
         )
