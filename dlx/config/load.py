@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from dlx.config.check import contradictions
-from dlx.config.diagnostics import Fault, KeyPath, render
+from dlx.config.diagnostics import Fault, KeyPath, describe, render
 from dlx.config.experiment import Experiment
 from dlx.config.explain import explain, problems
 from dlx.config.keys import chosen, value_at
@@ -20,6 +21,7 @@ from dlx.config.overrides import apply_overrides
 from dlx.config.source import Source, read_source
 from dlx.core.definition import Dataset
 from dlx.core.errors import ConfigError, DataError
+from dlx.core.settings import CrossValidation
 from dlx.core.types import Examples
 
 Sections = dict[str, Any]
@@ -53,12 +55,15 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Loaded:
     return _finish(path, source, experiment, [*faults, *contradictions(sections)])
 
 
-def load_experiment_and_data(path: Path, overrides: Sequence[str] = ()) -> tuple[Loaded, Examples]:
+def load_experiment_and_data(
+    path: Path, overrides: Sequence[str] = (), cross_validated: bool = False
+) -> tuple[Loaded, Examples]:
     """Read a config and its data, and check both together; afterwards every fold and every seed can be split.
 
     Args:
         path: The file.
         overrides: ``KEY=VALUE`` strings, applied in their order.
+        cross_validated: Whether the split is that of the folds of ``cv``, whatever it says of a test part or one fold.
 
     Raises:
         UsageError: If there is no such file, or it cannot be read.
@@ -66,6 +71,7 @@ def load_experiment_and_data(path: Path, overrides: Sequence[str] = ()) -> tuple
         DataError: If the config has no fault, but its data cannot be read.
     """
     source = apply_overrides(read_source(path), overrides, Experiment)
+    source = _with_folds(source) if cross_validated else source
     experiment, sections, faults = _read(source)
     examples, trouble = None, None
     try:
@@ -78,6 +84,27 @@ def load_experiment_and_data(path: Path, overrides: Sequence[str] = ()) -> tuple
     if trouble is not None or examples is None:
         raise trouble or AssertionError("a config without faults has data")
     return loaded, examples
+
+
+def _with_folds(source: Source) -> Source:
+    """Let the split be that of every fold in turn: as many as ``cv`` says, unless a column of the data numbers them."""
+    tree = copy.deepcopy(source.tree)
+    data = tree["data"] = {"name": tree["data"]} if isinstance(tree.get("data"), str) else tree.get("data")
+    split = data.setdefault("split", {}) if isinstance(data, dict) else None
+    if not isinstance(split, dict) or not isinstance(tree.get("cv", {}), dict):
+        return source  # the schema says what is wrong
+    folds = tree.get("cv", {}).get("folds", CrossValidation().folds)
+    given, faults = split.get("folds"), source.faults
+    if given not in (None, folds):
+        message = f"`data.split.folds` is {describe(given)}, but `cv.folds` is {describe(folds)}"
+        faults = (*faults, Fault(("data", "split", "folds"), message, "leave data.split.folds out"))
+    for key in ("test", "fold", "repeat", "outer_fold"):
+        split.pop(key, None)
+    split["folds"] = None if split.get("fold_column") else folds
+    places = dict(source.places)
+    if ("cv", "folds") in places:
+        places["data", "split", "folds"] = places["cv", "folds"]
+    return replace(source, tree=tree, places=places, faults=faults)
 
 
 def _read(source: Source) -> tuple[Experiment | None, Sections, list[Fault]]:

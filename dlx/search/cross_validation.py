@@ -1,0 +1,190 @@
+"""Trains the cells of trials: members of equal structure are stacked, and each finished one becomes a line.
+
+However many trials and folds there are, only as many chunks of them are in memory as there are cores, unless trials are
+dropped on the way: then all that may go on are kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from dlx.core.definition import Metric
+from dlx.core.records import Cell, Divergence, EpochDone
+from dlx.core.registry import registered
+from dlx.core.types import Examples
+from dlx.engine.device import num_workers
+from dlx.engine.evaluation import predict_members, score_members
+from dlx.engine.feed import DeviceExamples
+from dlx.engine.fit import chunk, fit_each
+from dlx.engine.population import Member, Population
+
+PARTS = ("train", "valid", "test")
+Line = dict[str, Any]
+Curve = dict[str, list[float]]
+
+
+class Bench(NamedTuple):
+    """What cells are trained on.
+
+    Attributes:
+        examples: The data.
+        data: The same on the device.
+        device: Where populations train.
+        keeps_predictions: Whether a line holds what was predicted for the held-out examples.
+    """
+
+    examples: Examples
+    data: DeviceExamples
+    device: torch.device
+    keeps_predictions: bool
+
+
+@dataclass
+class Standing:
+    """Where the training of cells stands, between two slices of time.
+
+    Attributes:
+        lines: Of the cells that were finished in the last slice.
+        populations: Those that go on.
+        curves: Objective and validation loss after each epoch so far, of each cell that goes on.
+    """
+
+    lines: list[Line] = field(default_factory=list)
+    populations: list[Population] = field(default_factory=list)
+    curves: dict[Cell, Curve] = field(default_factory=lambda: defaultdict(lambda: {"train": [], "valid": []}))
+
+    def epochs_done(self) -> float:
+        """Count the epochs that members which go on have done, of all that they may, as a number of members."""
+        return sum(
+            population.epoch / population.recipe.training.epochs * len(population.members)
+            for population in self.populations
+        )
+
+
+def populations_of(members: Sequence[Member], device: torch.device) -> Iterator[Population]:
+    """Stack members, one population after the other: by structure, in chunks that fit the cache.
+
+    Args:
+        members: Of any structure.
+        device: Where they train.
+    """
+    by_structure: dict[str, list[Member]] = defaultdict(list)
+    for member in members:
+        by_structure[member.recipe.fingerprint].append(member)
+    for alike in by_structure.values():
+        for part in chunk(alike, num_workers(device, torch.get_num_threads())):
+            yield Population.build(part, device)
+
+
+def train_cells(
+    populations: Iterator[Population], standing: Standing, bench: Bench, name: Callable[[Cell, int], str]
+) -> Iterator[Standing]:
+    """Train populations to their ends.
+
+    Args:
+        populations: Taken one by one as cores become free.
+        standing: Changed in place; holds the curves of populations that were trained before.
+        bench: Data and device.
+        name: Names a cell that trains for so many epochs.
+
+    Yields:
+        Where the training stands, after each slice of time.
+    """
+    for found in fit_each(populations, bench.data):
+        add_epochs(standing.curves, found.epochs)
+        standing.populations = found.running
+        standing.lines = [
+            line for population in found.finished for line in finished_lines(population, standing.curves, bench, name)
+        ]
+        for population in found.finished:
+            for member in population.members:
+                standing.curves.pop(member.cell, None)
+        yield standing
+
+
+def add_epochs(curves: dict[Cell, Curve], epochs: Sequence[EpochDone]) -> None:
+    """Add epochs to the curves of their members."""
+    for epoch in epochs:
+        for member in epoch.members:
+            if member.objective is not None:
+                curves[member.cell]["train"].append(member.objective)
+            if "valid" in member.scores:
+                curves[member.cell]["valid"].append(member.scores["valid"]["loss"])
+
+
+def finished_lines(
+    population: Population,
+    curves: Mapping[Cell, Curve],
+    bench: Bench,
+    name: Callable[[Cell, int], str],
+    epochs: int | None = None,
+) -> list[Line]:
+    """Score the best weights of members on all their parts.
+
+    Args:
+        population: Its members are finished, or stand at the end of ``epochs``.
+        curves: Those of the members.
+        bench: Data and device.
+        name: Names a cell that trains for so many epochs.
+        epochs: The budget if it is less than all epochs.
+
+    Returns:
+        A line of cells.jsonl for each member that was not dropped.
+    """
+    members = population.members
+    scores = score_members(members, population.best_weights, bench.data, PARTS)
+    more = _predicted(population, bench) if bench.keeps_predictions else [{}] * len(members)
+    budget = epochs or population.recipe.training.epochs
+    num_parameters = population.recipe.layout().num_parameters
+    lines = []
+    for member, course, predicted in zip(members, population.courses, more, strict=True):
+        if course.stop_reason == "dropped":
+            continue
+        cell, divergence = member.cell, course.divergence
+        if divergence is None and not all(math.isfinite(part["loss"]) for part in scores[cell].values()):
+            divergence = Divergence(course.num_steps + 1, course.last_loss)  # the last step's doing
+        line = {
+            "id": name(cell, budget),
+            "trial": cell.trial,
+            "seed": cell.seed,
+            "repeat": cell.repeat,
+            "fold": cell.fold,
+            **({} if cell.outer_fold is None else {"outer_fold": cell.outer_fold}),
+            "epochs": budget,
+            "stop_reason": "diverged" if divergence else course.stop_reason or "max_epochs",
+            "last_epoch": course.last_epoch,
+            "num_parameters": num_parameters,
+            "num_train": len(member.parts.train),
+            "num_valid": len(member.parts.valid),
+            "num_test": len(member.parts.test),
+        }
+        if divergence:
+            lines.append({**line, **dataclasses.asdict(divergence)})
+        else:
+            curve = {part: list(values) for part, values in curves[cell].items() if values}
+            lines.append({**line, "best_epoch": course.best_epoch, **scores[cell], "curve": curve, **predicted})
+    return lines
+
+
+def _predicted(population: Population, bench: Bench) -> list[dict[str, Any]]:
+    """Give what each member predicts for its held-out examples, and their negative log-likelihoods."""
+    nll: Any = registered(Metric)["nll"]  # type: ignore[type-abstract]  # a key, not a class to build
+    members = [
+        dataclasses.replace(member, recipe=dataclasses.replace(member.recipe, metrics=(nll(),)))
+        for member in population.members
+    ]
+    inputs = bench.examples.inputs[np.stack([member.parts.test for member in members])]
+    predictions = predict_members(members, population.best_weights, inputs)
+    scores = score_members(members, population.best_weights, bench.data, ("test",))
+    return [
+        {"predictions": each.tolist(), "nll": [scores[member.cell]["test"]["nll"]]}
+        for member, each in zip(members, predictions, strict=True)
+    ]
