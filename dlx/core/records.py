@@ -116,6 +116,40 @@ class Started:
 
 
 @dataclass(frozen=True)
+class SearchStarted:
+    """A search has its run directory and begins.
+
+    Attributes:
+        run_dir: Where everything goes.
+        facts: What a person wants to see first, by name.
+        num_cells: Cells of the whole search.
+        num_found: Those that were found before, when a run is resumed; None if it is new.
+        score: Name of the score that decides.
+    """
+
+    run_dir: Path
+    facts: dict[str, str]
+    num_cells: int
+    num_found: int | None
+    score: str
+
+
+@dataclass(frozen=True)
+class SearchProgress:
+    """A search goes on.
+
+    Attributes:
+        num_done: Cells that need no more training.
+        share: Share of the whole search that is done, cells in training counted by their epochs.
+        best: Number, mean score and its standard error, or None, of the best trial so far.
+    """
+
+    num_done: int
+    share: float
+    best: tuple[int, float, float | None] | None
+
+
+@dataclass(frozen=True)
 class Finished:
     """A command is done; ``result`` is what result.json holds."""
 
@@ -123,4 +157,4 @@ class Finished:
     result: dict[str, Any]
 
 
-Record = Started | EpochDone | Progress | Finished
+Record = Started | EpochDone | Progress | SearchStarted | SearchProgress | Finished

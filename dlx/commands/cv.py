@@ -1,0 +1,143 @@
+"""``dlx cv``: a search over settings, cross-validated, trained as one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlx.commands.clock import Clock
+from dlx.commands.interrupt import Interrupt, listening
+from dlx.commands.refit import refit, refit_outer
+from dlx.commands.search_facts import describe_search, folds_text
+from dlx.commands.search_results import search_result
+from dlx.commands.search_saving import STATE, SavedSearch, save_search
+from dlx.config.experiment import resolved_yaml
+from dlx.config.load import load_experiment_and_data
+from dlx.config.space import Space
+from dlx.core.errors import DataError, DivergedError, RunInterruptedError
+from dlx.core.records import Finished, Record, SearchProgress, SearchStarted
+from dlx.engine.device import choose_device, prepare_torch
+from dlx.search.cross_validation import Standing
+from dlx.search.journal import Journal
+from dlx.search.study import Setup, Study
+from dlx.tracking.provenance import describe_environment, hash_examples
+from dlx.tracking.run_dir import RunDir
+
+SAVE_SECONDS = 30.0
+"""Time between saved states: what a killed process loses at most."""
+GROWABLE = ("search.trials", "cv.repeats")
+"""What a resumed search may have more of."""
+RESULTS = ("result.json", "timing.json", "report.md", "trials.csv", "best.yaml")
+"""What a run directory has once its search is done, beside figures."""
+
+
+def cv(config: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[Record]:
+    """Search over settings, each judged by cross-validation, and leave a run directory.
+
+    Args:
+        config: The YAML file; ``cv`` says how trials are judged and ``search`` which there are.
+        overrides: ``KEY=VALUE`` strings.
+        runs_dir: Folder of run directories.
+
+    Yields:
+        ``SearchStarted``, ``SearchProgress`` now and then, ``Finished``.
+
+    Raises:
+        DlxError: Any of the tree in ``core/errors.py``; those of the user before the run directory exists.
+    """
+    setup, text = load_search(config, overrides)
+    run = RunDir.create(runs_dir, "cv", str(setup.experiment.name))
+    with run.ending():
+        run.write("config.input.yaml", text)
+        yield from search(run, setup)
+
+
+def load_search(config: Path, overrides: Sequence[str]) -> tuple[Setup, str]:
+    """Read a config, its data and its space, and check all together; give the search and the config's text.
+
+    Raises:
+        DlxError: For everything that a user can mend.
+    """
+    loaded, examples = load_experiment_and_data(config, overrides, cross_validated=True)
+    experiment = loaded.experiment
+    device = choose_device(experiment.device)
+    prepare_torch(experiment.threads, experiment.tf32)
+    if not np.isfinite(examples.inputs).all() or not np.isfinite(examples.targets).all():
+        raise DataError(f"the data of `{experiment.data.name}` hold values that are not finite")
+    space = Space.of(loaded, examples)
+    return Setup(experiment, space, examples, hash_examples(examples), device), loaded.source.text
+
+
+def search(run: RunDir, setup: Setup, is_resumed: bool = False) -> Iterator[Record]:
+    """Train what is not found yet, judge, train the chosen setting on all examples, and write it all down.
+
+    Yields:
+        ``SearchStarted``, ``SearchProgress`` now and then, ``Finished``.
+
+    Raises:
+        RunInterruptedError: After a signal, when the state is saved.
+        DivergedError: If every trial diverged; after ``Finished``.
+    """
+    run.write("config.resolved.yaml", resolved_yaml(setup.experiment))
+    environment = describe_environment(str(setup.device), setup.experiment.threads, Path.cwd())
+    run.write_json("environment.json", {**environment, "seeds": list(setup.cv.seed_list)})
+    run.write("folds.json", folds_text(setup))
+    saved = SavedSearch(run, _identity(setup), setup.device)
+    facts, clock = describe_search(setup), Clock(0.0)
+    with listening() as interrupt, Journal.open(run.path) as journal:
+        outer_folds = [None, *range(setup.num_folds() if setup.cv.nested else 0)]
+        studies = [Study(setup, journal, saved.restore, outer_fold) for outer_fold in outer_folds]
+        num_cells = sum(setup.num_trials * len(study.cells(0)) for study in studies)
+        yield SearchStarted(run.path, facts, num_cells, len(journal.cells) if is_resumed else None, setup.score)
+        for study in studies:
+            for standing in study.run():
+                yield _progress(studies, study, standing, num_cells)
+                _save(run, setup, journal, standing, clock, interrupt)
+        outer = refit_outer(setup, studies[1:], journal) if setup.cv.nested else None
+        result = search_result(setup, studies[0], outer)
+        result["refit"] = refit(run, setup, studies[0], result)
+        journal.sync()
+        run.write_json("result.json", result)
+        run.remove(STATE)
+        run.write_json("timing.json", clock.search_timing(journal.cells.values(), setup.device))
+        write_outputs(run, setup, facts, result, journal)
+    run.finish("done", result["status"])
+    yield Finished(run.path, result)
+    if result["status"] == "diverged":
+        reasons = [trial["reason"] for trial in result["trials"] if "reason" in trial]
+        raise DivergedError(f"no trial has a score ({reasons[0]}); a lower optimizer.lr is the usual remedy")
+
+
+def _identity(setup: Setup) -> str:
+    """Hash the data and everything in the config but what a resumed search may have more of."""
+    fixed = setup.experiment.model_dump(mode="json", exclude={"search": {"trials"}, "cv": {"repeats"}})
+    return hashlib.sha256(json.dumps([fixed, setup.data_hash], sort_keys=True).encode()).hexdigest()
+
+
+def _progress(studies: Sequence[Study], study: Study, standing: Standing, num_cells: int) -> SearchProgress:
+    num_done = sum(each.num_done for each in studies)
+    best = study.best and (study.best.trial.number, study.best.mean or 0.0, study.best.se)
+    return SearchProgress(num_done, min(1.0, (num_done + standing.epochs_done()) / num_cells), best)
+
+
+def _save(run: RunDir, setup: Setup, journal: Journal, standing: Standing, clock: Clock, interrupt: Interrupt) -> None:
+    """Save the state from time to time, and when a signal asks to stop, which it does then.
+
+    Raises:
+        RunInterruptedError: After a signal.
+    """
+    if interrupt.signum or clock.has_passed(SAVE_SECONDS):
+        journal.sync()
+        save_search(run, _identity(setup), standing)
+    if interrupt.signum:
+        found = f"stopped after {len(journal.cells)} cells, all saved"
+        raise RunInterruptedError(f"{found}; go on with: dlx resume {run.path}", interrupt.signum)
+
+
+def write_outputs(run: RunDir, setup: Setup, facts: dict[str, str], result: dict[str, Any], journal: Journal) -> None:
+    """Write trials.csv, the figures and report.md."""

@@ -1,0 +1,75 @@
+"""What a search leaves on disk while it runs: the populations that are in training, and the curves of their members."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Set
+
+import torch
+
+from dlx.core.errors import CheckpointError
+from dlx.core.records import Cell
+from dlx.engine.population import Member, Population
+from dlx.search.cross_validation import Curve, Standing
+from dlx.tracking.checkpoints import load_tensors, save_tensors
+from dlx.tracking.run_dir import RunDir
+
+STATE = "checkpoints/state.safetensors"
+
+
+def save_search(run: RunDir, identity: str, standing: Standing) -> None:
+    """Save the populations that are in training, as one file.
+
+    Args:
+        run: Where.
+        identity: Hash of all that must not change.
+        standing: Where the training stands.
+    """
+    saved = [population.save() for population in standing.populations]
+    tensors = {f"{number}.{name}": tensor for number, (named, _) in enumerate(saved) for name, tensor in named.items()}
+    going_on = {member.cell for population in standing.populations for member in population.members}
+    curves = [[list(cell), curve] for cell, curve in standing.curves.items() if cell in going_on]
+    state = {"identity": identity, "populations": [rest for _, rest in saved], "curves": curves}
+    save_tensors(run.path / STATE, tensors, state)
+
+
+class SavedSearch:
+    """The populations that were in training when a run was last saved.
+
+    Args:
+        run: The run; where it has no saved state, nothing was in training.
+        identity: As for ``save_search``.
+        device: Where they go on.
+
+    Raises:
+        CheckpointError: If the state is damaged or of another search.
+    """
+
+    def __init__(self, run: RunDir, identity: str, device: torch.device) -> None:
+        path = run.path / STATE
+        self._device = device
+        self._tensors, state = load_tensors(path) if path.exists() else ({}, {"populations": [], "curves": []})
+        if path.exists() and (not isinstance(state, dict) or state.get("identity") != identity):
+            raise CheckpointError(f"{path} belongs to another search: config or data of this run have changed since")
+        self._populations = state["populations"]
+        self._curves: dict[Cell, Curve] = {Cell(*cell): curve for cell, curve in state["curves"]}
+
+    def restore(self, wanted: Set[Cell], member: Callable[[Cell], Member]) -> Standing:
+        """Give the populations that train any of some cells, and the curves of their members.
+
+        Args:
+            wanted: Cells that are still to be trained.
+            member: Makes the member of a cell.
+        """
+        standing = Standing()
+        standing.curves = defaultdict(standing.curves.default_factory)
+        for number, rest in enumerate(self._populations):
+            cells = [Cell(*cell) for cell in rest["cells"]]
+            if wanted.isdisjoint(cells):
+                continue
+            prefix = f"{number}."
+            own = {name.removeprefix(prefix): x for name, x in self._tensors.items() if name.startswith(prefix)}
+            members = [member(cell) for cell in cells]
+            standing.populations.append(Population.restore(members, own, rest, self._device))
+            standing.curves |= {cell: self._curves[cell] for cell in cells if cell in self._curves}
+        return standing

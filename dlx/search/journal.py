@@ -1,0 +1,66 @@
+"""What a search has found so far, on disk: a line for every finished cell, and one for every trial that was told."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dlx.tracking.files import finite
+from dlx.tracking.ledger import Ledger, read_ledger, rewrite_ledger
+
+Line = dict[str, Any]
+
+
+class Journal:
+    """The cells and trials of a run, in memory and as appended to its files.
+
+    Attributes:
+        cells: The line of each finished cell, by its name.
+        trials: The line of each trial whose score was told to the sampler, by (outer fold, number).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._cell_ledger, cells = _open(folder / "cells.jsonl")
+        self._trial_ledger, trials = _open(folder / "trials.jsonl")
+        self.cells: dict[str, Line] = {line["id"]: line for line in cells}
+        self.trials: dict[tuple[int | None, int], Line] = {_key(line): line for line in trials}
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, folder: Path) -> Iterator[Journal]:
+        """Open the files of a run, or make them."""
+        journal = cls(folder)
+        with contextlib.closing(journal._cell_ledger), contextlib.closing(journal._trial_ledger):
+            yield journal
+
+    def add_cells(self, lines: Iterable[Line]) -> None:
+        """Append finished cells; one that is there already is not written again."""
+        for line in finite(list(lines)):
+            if line["id"] not in self.cells:
+                self.cells[line["id"]] = line
+                self._cell_ledger.append(line)
+
+    def add_trial(self, line: Line) -> None:
+        """Append a trial whose score was told."""
+        if _key(line) not in self.trials:
+            self.trials[_key(line)] = line
+            self._trial_ledger.append(line)
+
+    def sync(self) -> None:
+        """Wait until everything is on the disk."""
+        self._cell_ledger.sync()
+        self._trial_ledger.sync()
+
+
+def _open(path: Path) -> tuple[Ledger, list[Line]]:
+    """Open a ledger without the torn last line that a crash may have left."""
+    lines = read_ledger(path)
+    if path.exists():
+        rewrite_ledger(path, lines)
+    return Ledger(path), lines
+
+
+def _key(line: Line) -> tuple[int | None, int]:
+    return line.get("outer_fold"), line["trial"]

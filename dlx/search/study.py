@@ -1,0 +1,327 @@
+"""One search on one set of examples: draws trials, trains their cells, tells their scores, and drops the worse ones."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from dlx.config.experiment import Experiment
+from dlx.config.space import InvalidTrialError, Space
+from dlx.core.definition import Metric
+from dlx.core.errors import RunError
+from dlx.core.records import Cell
+from dlx.core.settings import CrossValidation, Search
+from dlx.core.types import Examples
+from dlx.data.splits import Splitter
+from dlx.engine.feed import DeviceExamples
+from dlx.engine.fit import fit_each
+from dlx.engine.population import Member, MemberFactory, Population, Recipe
+from dlx.search.cells import Trial, cell_name
+from dlx.search.cross_validation import Bench, Standing, add_epochs, finished_lines, populations_of, train_cells
+from dlx.search.halving import Bracket, brackets, survivors
+from dlx.search.journal import Journal
+from dlx.search.pooling import pool
+from dlx.search.summary import Line, Summary, TrialCells, summarise
+from dlx.search.trials import build_sampler
+
+DEFAULT_TRIALS = 20
+"""Trials of a search that does not say how many, unless it is a grid."""
+Restore = Callable[[Set[Cell], Callable[[Cell], Member]], Standing]
+"""Gives the populations that train any of some cells as they were last saved, whose members a function makes."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all studies of a run share.
+
+    Attributes:
+        experiment: The config; its split is that of the folds.
+        space: What varies around it.
+        examples: The data.
+        data_hash: Their hash.
+        device: Where to train.
+    """
+
+    experiment: Experiment
+    space: Space
+    examples: Examples
+    data_hash: str
+    device: torch.device
+
+    @property
+    def cv(self) -> CrossValidation:
+        """How trials are judged."""
+        return self.experiment.cv
+
+    @property
+    def search(self) -> Search:
+        """How trials are drawn."""
+        return self.experiment.search
+
+    @property
+    def score(self) -> str:
+        """Name of the score that decides."""
+        metrics = self.experiment.metrics
+        return self.cv.score or (metrics[0].name if metrics else "loss")
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Which way the score is better."""
+        return any(metric.name == self.score and metric.higher_is_better for metric in self.experiment.metrics)
+
+    @property
+    def num_trials(self) -> int:
+        """Trials of a study."""
+        if self.search.method == "grid" or not self.space.dimensions:
+            return math.prod(len(dimension.grid()) for dimension in self.space.dimensions)
+        return self.search.trials or DEFAULT_TRIALS
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether scores are of all held-out predictions together."""
+        return self.cv.folds == "leave_one_out"
+
+    @functools.cached_property
+    def factory(self) -> MemberFactory:
+        """Makes the members of all studies."""
+        return MemberFactory(self.examples)
+
+    @functools.cached_property
+    def bench(self) -> Bench:
+        """What all cells are trained on."""
+        data = DeviceExamples.load(self.examples, self.device, getattr(torch, self.experiment.dtype))
+        return Bench(self.examples, data, self.device, self.is_pooled)
+
+    def num_folds(self, outer_fold: int | None = None) -> int:
+        """Count the folds, of everything or beside an outer fold."""
+        split = self.experiment.data.split.model_copy(update={"outer_fold": outer_fold})
+        return Splitter(self.examples, split).num_folds
+
+    def cells(self, trial: int, outer_fold: int | None = None) -> list[Cell]:
+        """Give the cells of a trial."""
+        return [
+            Cell(seed, repeat, fold, outer_fold, trial)
+            for seed in self.cv.seed_list
+            for repeat in range(self.cv.repeats)
+            for fold in range(self.num_folds(outer_fold))
+        ]
+
+    def member(self, trial: Trial, cell: Cell) -> Member:
+        """Make the member of a cell."""
+        return self.factory.member(cell, self._recipe(trial.experiment), trial.experiment.data)
+
+    def _recipe(self, experiment: Experiment) -> Recipe:
+        return Recipe.of(dict(experiment), self.examples)
+
+
+@dataclass
+class Study:
+    """A search on all examples, or on those beside an outer fold.
+
+    Attributes:
+        setup: What it shares with others.
+        journal: What was found so far; it grows.
+        restore: Gives what was in training when a run was stopped.
+        outer_fold: The outer fold that is set aside, or None.
+        trials: Trials drawn so far.
+        invalid: Why trials cannot be, by number.
+        budgets: Epochs that trials got, by number.
+        num_done: Cells that need no more training.
+        best: The best trial so far, of those that are done.
+    """
+
+    setup: Setup
+    journal: Journal
+    restore: Restore
+    outer_fold: int | None = None
+    trials: list[Trial] = field(default_factory=list)
+    invalid: dict[int, str] = field(default_factory=dict)
+    budgets: dict[int, int] = field(default_factory=dict)
+    num_done: int = 0
+    best: Summary | None = None
+    _names: dict[tuple[Cell, int], str] = field(default_factory=dict, init=False)
+
+    def run(self) -> Iterator[Standing]:
+        """Draw all trials and train what is not in the journal.
+
+        Yields:
+            Where the training stands, after each slice of time.
+
+        Raises:
+            RunError: If the journal is of other trials than those that are drawn now.
+        """
+        setup, search = self.setup, self.setup.search
+        sampler = build_sampler(search, setup.space, setup.higher_is_better, len(self.cells(0)))
+        batch = sampler.batch or setup.num_trials
+        for bracket in brackets(search, setup.experiment.training.epochs, setup.num_trials, batch):
+            first = len(self.trials)
+            for number, values in enumerate(sampler.ask(bracket.num_trials), first):
+                self._draw(number, values)
+            drawn = self.trials[first:]
+            yield from self._train([trial for trial in drawn if trial.number not in self.invalid], bracket)
+            sampler.tell([self._told(trial) for trial in drawn])
+            self.num_done = len(self.trials) * len(self.cells(0))
+
+    def cells(self, trial: int) -> list[Cell]:
+        """Give the cells of a trial."""
+        return self.setup.cells(trial, self.outer_fold)
+
+    def name(self, cell: Cell, epochs: int) -> str:
+        """Name a cell that trains for so many epochs."""
+        key = cell, epochs
+        if key not in self._names:
+            self._names[key] = cell_name(self.trials[cell.trial], cell, epochs, self.setup.data_hash)
+        return self._names[key]
+
+    def found(self) -> list[TrialCells]:
+        """Give what was found of every trial."""
+        return [self._found(trial, self.budgets.get(trial.number, trial.epochs)) for trial in self.trials]
+
+    def _draw(self, number: int, values: dict[str, Any]) -> None:
+        """Take in a trial that was drawn."""
+        known = self.journal.trials.get((self.outer_fold, number))
+        if known is not None and known["values"] != values:
+            raise RunError(
+                f"trial {number} of this run had the values {known['values']}, but now {values} are drawn: the library "
+                "that draws them has changed since; start the search anew"
+            )
+        experiment = self.setup.experiment
+        try:
+            experiment = self.setup.space.experiment(values)
+        except InvalidTrialError as error:
+            self.invalid[number] = str(error)
+        self.trials.append(Trial(number, values, experiment))
+
+    def _told(self, trial: Trial) -> float | None:
+        """Give what the sampler is told of a trial, and note it.
+
+        A run whose repetitions grow goes on from what was told before; otherwise its old trials would not be drawn.
+        """
+        known = self.journal.trials.get((self.outer_fold, trial.number))
+        if known is None:
+            is_full = self.budgets.get(trial.number) == trial.epochs
+            told = self._score(trial, trial.epochs) if is_full else None
+            outer = {} if self.outer_fold is None else {"outer_fold": self.outer_fold}
+            known = {**outer, "trial": trial.number, "values": trial.values, "told": told}
+            self.journal.add_trial(known)
+        return known["told"]
+
+    def _score(self, trial: Trial, epochs: int) -> float | None:
+        return summarise(self._found(trial, epochs), self.setup.score).mean
+
+    def _found(self, trial: Trial, epochs: int) -> TrialCells:
+        """Give what was found of a trial at a budget."""
+        setup, is_valid = self.setup, trial.number not in self.invalid
+        names = [self.name(cell, epochs) for cell in self.cells(trial.number)] if is_valid else []
+        prior = trial.experiment.prior
+        found = TrialCells(
+            number=trial.number,
+            values=trial.values,
+            epochs=epochs,
+            precision=next(iter(prior.tunables().values()), 0.0) if prior else 0.0,
+            lines=[self.journal.cells[name] for name in names],
+            is_dropped=is_valid and epochs < trial.epochs,
+            invalid=self.invalid.get(trial.number),
+        )
+        return pool(found, self._held_out_targets, setup.experiment.metrics) if setup.is_pooled else found
+
+    @functools.cached_property
+    def _held_out_targets(self) -> dict[tuple[int, int], Any]:
+        """The target of the one example that each (repeat, fold) holds out."""
+        targets, split = self.setup.examples.targets, self.setup.experiment.data.split
+        parts = Splitter(self.setup.examples, split).parts
+        seed = self.setup.cv.seed_list[0]
+        return {(cell.repeat, cell.fold): targets[parts(seed, *cell.stream_key[1:]).test[0]] for cell in self.cells(0)}
+
+    def _train(self, trials: Sequence[Trial], bracket: Bracket) -> Iterator[Standing]:
+        """Train the cells of trials, those of each bracket's rung to the same epoch."""
+        if len(bracket.rungs) == 1:
+            yield from self._train_fully(trials)
+            return
+        populations: list[Population] | None = None
+        standing = Standing()
+        for rung in bracket.rungs:
+            self.budgets |= {trial.number: rung for trial in trials}
+            cells = [cell for trial in trials for cell in self.cells(trial.number)]
+            if any(self.name(cell, rung) not in self.journal.cells for cell in cells):
+                if populations is None:
+                    begun, standing = self._begin(cells)
+                    populations = list(begun)
+                yield from self._train_to(rung, populations, standing)
+            if rung < bracket.rungs[-1]:
+                scores = [self._score(trial, rung) for trial in trials]
+                kept = survivors(scores, self.setup.search.factor, self.setup.higher_is_better)
+                self.num_done += (len(trials) - len(kept)) * len(self.cells(0))
+                trials = [trials[position] for position in kept]
+                populations = _without({trial.number for trial in trials}, populations or []) or None
+
+    def _train_fully(self, trials: Sequence[Trial]) -> Iterator[Standing]:
+        self.budgets |= {trial.number: trial.epochs for trial in trials}
+        cells = {self.name(cell, trial.epochs): cell for trial in trials for cell in self.cells(trial.number)}
+        missing = [cell for name, cell in cells.items() if name not in self.journal.cells]
+        self.num_done += len(trials) * len(self.cells(0)) - len(missing)
+        populations, standing = self._begin(missing)
+        for now in train_cells(populations, standing, self.setup.bench, self.name):
+            self._take_in(now.lines)
+            yield now
+
+    def _begin(self, cells: Sequence[Cell]) -> tuple[Iterator[Population], Standing]:
+        """Stack the members of cells; those that were in training when the run was stopped go on first."""
+        standing = self.restore(set(cells), self._member)
+        going_on = {member.cell for population in standing.populations for member in population.members}
+        others = [self._member(cell) for cell in cells if cell not in going_on]
+        return itertools.chain(standing.populations, populations_of(others, self.setup.device)), standing
+
+    def _member(self, cell: Cell) -> Member:
+        return self.setup.member(self.trials[cell.trial], cell)
+
+    def _take_in(self, lines: Sequence[Line]) -> None:
+        """Write down finished cells, and see whether a trial that is now done is the best so far."""
+        self.journal.add_cells(lines)
+        self.num_done += len(lines)
+        for number in sorted({line["trial"] for line in lines}):
+            trial = self.trials[number]
+            if all(self.name(cell, trial.epochs) in self.journal.cells for cell in self.cells(number)):
+                found = summarise(self._found(trial, trial.epochs), self.setup.score)
+                sign = 1 if self.setup.higher_is_better else -1
+                if found.mean is not None and (
+                    self.best is None or sign * found.mean > sign * (self.best.mean or -math.inf)
+                ):
+                    self.best = found
+
+    def _train_to(self, rung: int, populations: Sequence[Population], standing: Standing) -> Iterator[Standing]:
+        """Train populations to the end of an epoch; all of them stay in memory."""
+        standing.populations = list(populations)
+        for found in fit_each(populations, self.setup.bench.data, until=rung):
+            add_epochs(standing.curves, found.epochs)
+            lines = [
+                line
+                for population in found.finished
+                for line in finished_lines(population, standing.curves, self.setup.bench, self.name, rung)
+            ]
+            if rung == self.setup.experiment.training.epochs:
+                self._take_in(lines)
+            else:
+                self.journal.add_cells(lines)
+            standing.lines = lines
+            yield standing
+
+
+def _without(kept: set[int], populations: Sequence[Population]) -> list[Population]:
+    """Drop the members of all trials but those that are kept, and give the populations that have any left."""
+    left = []
+    for population in populations:
+        for member, course in zip(population.members, population.courses, strict=True):
+            if member.cell.trial not in kept and course.stop_reason is None:
+                course.stop_reason = "dropped"
+        if population.active:
+            if population.is_sparse():
+                population.compact()
+            left.append(population)
+    return left
