@@ -13,6 +13,7 @@ from dlx.core.records import Cell
 from dlx.core.registry import registered
 from dlx.core.settings import Split, Training
 from dlx.core.types import Examples, Spec
+from dlx.data.splits import Splitter
 from dlx.datasets.two_moons import TwoMoons
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.fit import fit
@@ -73,7 +74,7 @@ def make_members(
     dataset: Dataset = TwoMoons(split=Split(**(split or {})), target_scale=target_scale)
     metrics = [cls() for cls in registered(Metric).values() if chosen.task in cls.tasks]
     settings = {"epochs": 3, "batch_size": 10, "early_stopping": None, **(training or {})}
-    members = []
+    splitter, members = Splitter(examples, dataset.split), []
     for cell, rate in zip(cells, rates or [None] * len(cells), strict=True):
         recipe = Recipe(
             model=registered(Model)[model](**own, **(layers or {})),
@@ -85,7 +86,7 @@ def make_members(
             training=Training(**settings),
             spec=Spec((num_features,), chosen.num_outputs(num_targets), getattr(torch, dtype)),
         )
-        members += build_members(recipe, dataset, examples, [cell])
+        members += build_members(recipe, dataset, splitter, [cell])
     return members, examples
 
 

@@ -15,7 +15,7 @@ from dlx.config.experiment import Experiment
 from dlx.core.errors import DataError, UsageError
 from dlx.core.records import Cell
 from dlx.core.types import Examples, Spec
-from dlx.data.splits import part_sizes
+from dlx.data.splits import Splitter
 from dlx.engine.device import choose_device, prepare_torch
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.population import Member, Recipe, build_members
@@ -54,9 +54,10 @@ class Plan:
             spec=Spec(examples.inputs.shape[1:], num_outputs, getattr(torch, experiment.dtype)),
         )
         split = experiment.data.split
-        require_memory(recipe, len(experiment.seed_list), part_sizes(split, len(examples)).train)
+        splitter = Splitter(examples, split)
+        require_memory(recipe, len(experiment.seed_list), splitter.sizes.train)
         cells = [Cell(seed, split.repeat, split.fold) for seed in experiment.seed_list]
-        return cls(experiment, examples, device, build_members(recipe, experiment.data, examples, cells))
+        return cls(experiment, examples, device, build_members(recipe, experiment.data, splitter, cells))
 
     @property
     def recipe(self) -> Recipe:

@@ -17,9 +17,9 @@ from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimi
 from dlx.core.records import Cell
 from dlx.core.seeding import integer_seed
 from dlx.core.settings import Training
-from dlx.core.types import Examples, Spec, State
+from dlx.core.types import Spec, State
 from dlx.data.preprocessing import Affine, fit_scale
-from dlx.data.splits import Parts, Sizes, part_sizes, split_examples
+from dlx.data.splits import Parts, Sizes, Splitter
 from dlx.engine.layout import Layout
 from dlx.engine.stopping import Course
 
@@ -74,7 +74,7 @@ class Member:
         cell: Its identity, which keys its random streams.
         recipe: What is trained and how.
         parts: Which examples it trains on, is validated on and is tested on.
-        sizes: Sizes of the parts, the largest over the folds of its plan.
+        sizes: Sizes of the parts that shapes follow from, the largest over the folds of its plan.
         input_scale: Scaling of inputs, fitted on its training examples.
         target_scale: Scaling of targets, or None where targets are classes.
     """
@@ -87,32 +87,30 @@ class Member:
     target_scale: Affine | None
 
 
-def build_members(recipe: Recipe, dataset: Dataset, examples: Examples, cells: Sequence[Cell]) -> list[Member]:
+def build_members(recipe: Recipe, dataset: Dataset, splitter: Splitter, cells: Sequence[Cell]) -> list[Member]:
     """Build the members of one recipe: split the examples for each cell and fit its scales on its training part.
 
     Args:
         recipe: What is trained and how.
-        dataset: Holds the split and the scales.
-        examples: The data.
+        dataset: Holds the scales, and which outer fold is set aside.
+        splitter: Cuts the examples; members that share one share the indices of their parts.
         cells: Who; the seed counts for the split only where the split has none of its own.
 
     Returns:
         One member per cell.
+
+    Raises:
+        DataError: If the examples cannot be split as a seed draws it.
     """
-    settings = dataset.split
-    sizes = part_sizes(settings, len(examples))
-    is_regression = examples.task == "regression"
-    planned: dict[int | None, tuple[Parts, Affine, Affine | None]] = {}
+    examples, scales = splitter.examples, dict[int, tuple[Affine, Affine | None]]()
     members = []
     for cell in cells:
-        split_key = cell.seed if settings.seed is None else None
-        if split_key not in planned:
-            parts = split_examples(examples, settings, cell.seed)
-            input_scale = fit_scale(dataset.scale, examples.inputs[parts.train])
-            targets = examples.targets[parts.train]
-            planned[split_key] = parts, input_scale, fit_scale(dataset.target_scale, targets) if is_regression else None
-        parts, input_scale, target_scale = planned[split_key]
-        members.append(Member(cell, recipe, parts, sizes, input_scale, target_scale))
+        parts = splitter.parts(*cell, dataset.split.outer_fold)
+        if id(parts) not in scales:
+            inputs, targets = examples.inputs[parts.train], examples.targets[parts.train]
+            target_scale = fit_scale(dataset.target_scale, targets) if examples.task == "regression" else None
+            scales[id(parts)] = fit_scale(dataset.scale, inputs), target_scale
+        members.append(Member(cell, recipe, parts, splitter.sizes, *scales[id(parts)]))
     return members
 
 
@@ -159,8 +157,8 @@ class Population:
         Raises:
             ValueError: If the members' structures differ.
         """
-        if len({member.recipe.fingerprint() for member in members}) != 1:
-            raise ValueError("members of different structure cannot be stacked")
+        if len({(member.recipe.fingerprint(), member.sizes) for member in members}) != 1:
+            raise ValueError("members of different structure or sizes cannot be stacked")
         rows = with_twin(range(len(members)))
         initial = initial_weights(members).to(device)
         weights, recipe = initial[rows], members[0].recipe

@@ -36,6 +36,7 @@ from dlx.core.records import Cell, EpochDone
 from dlx.core.registry import registered
 from dlx.core.settings import Training
 from dlx.core.types import Hyper, Spec
+from dlx.data.splits import Splitter
 from dlx.datasets.digits import Digits
 from dlx.engine.device import prepare_torch
 from dlx.engine.feed import DeviceExamples
@@ -97,7 +98,8 @@ def make_populations(
     spec = Spec((64,), 10, torch.float32)
     model, metrics = MLP(hidden=(hidden,), batch_norm=regular, dropout=0.5 * regular), (Accuracy(),)
     recipe = Recipe(model, CrossEntropy(), None, RULES[rule], Constant(), metrics, training, spec)
-    members = build_members(recipe, Digits(), EXAMPLES, [Cell(seed) for seed in range(num_members)])
+    splitter = Splitter(EXAMPLES, Digits().split)
+    members = build_members(recipe, Digits(), splitter, [Cell(seed) for seed in range(num_members)])
     return [Population.build(part, CPU) for part in chunk(members, chunks)]
 
 
