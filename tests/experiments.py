@@ -16,7 +16,7 @@ from dlx.core.types import Examples, Spec
 from dlx.datasets.two_moons import TwoMoons
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.fit import fit
-from dlx.engine.population import Member, Population, Recipe, build_members
+from dlx.engine.population import Member, MemberFactory, Population, Recipe
 
 NEEDS: dict[str, dict[str, Any]] = {
     "least_squares": {"model": "linear", "loss": "mse", "num_targets": 2, "training": {"batch_size": 54}},
@@ -73,7 +73,7 @@ def make_members(
     dataset: Dataset = TwoMoons(split=Split(**(split or {})), target_scale=target_scale)
     metrics = [cls() for cls in registered(Metric).values() if chosen.task in cls.tasks]
     settings = {"epochs": 3, "batch_size": 10, "early_stopping": None, **(training or {})}
-    members = []
+    factory, members = MemberFactory(examples), []
     for cell, rate in zip(cells, rates or [None] * len(cells), strict=True):
         recipe = Recipe(
             model=registered(Model)[model](**own, **(layers or {})),
@@ -85,7 +85,7 @@ def make_members(
             training=Training(**settings),
             spec=Spec((num_features,), chosen.num_outputs(num_targets), getattr(torch, dtype)),
         )
-        members += build_members(recipe, dataset, examples, [cell])
+        members.append(factory.member(cell, recipe, dataset))
     return members, examples
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from dlx.commands.plan import Plan
 from dlx.config.experiment import Experiment
 from dlx.core.definition import Definition
+from dlx.core.settings import Split
 from dlx.data.batches import num_steps
-from dlx.data.splits import is_stratified
+from dlx.data.splits import Splitter, is_stratified
 
 
 def describe(plan: Plan) -> dict[str, str]:
@@ -45,10 +46,21 @@ def _data(plan: Plan) -> str:
 def _split(plan: Plan) -> str:
     split = plan.experiment.data.split
     parts = [f"{len(indices)} {name}" for name, indices in plan.members[0].parts.named().items()]
-    folds = [f"fold {split.fold} of {split.folds}"] if split.folds else []
-    stratified = ["stratified"] if is_stratified(split, plan.examples) else []
+    kinds = [_folds(split, Splitter(plan.examples, split).num_folds)] if split.has_folds else []
+    kinds += [f"outer fold {split.outer_fold} set aside"] if split.outer_fold is not None else []
+    kinds += [f"groups of `{split.groups}` kept together"] if split.groups is not None else []
+    if split.time_series:
+        return ", ".join([*parts, *kinds, "in the order of time"])
+    kinds += ["stratified"] if is_stratified(split, plan.examples) else []
     drawn = "drawn anew for each seed" if split.seed is None else f"seed {split.seed}"
-    return ", ".join([*parts, *folds, *stratified, drawn])
+    return ", ".join([*parts, *kinds, drawn])
+
+
+def _folds(split: Split, num_folds: int) -> str:
+    number = f"fold {split.fold} of {num_folds}"
+    if split.folds == "leave_one_out":
+        return f"{number} (leave one out)"
+    return number if split.fold_column is None else f"{number} (values of `{split.fold_column}`)"
 
 
 def _training(experiment: Experiment, num_train: int) -> str:

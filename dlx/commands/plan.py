@@ -15,10 +15,9 @@ from dlx.config.experiment import Experiment
 from dlx.core.errors import DataError, UsageError
 from dlx.core.records import Cell
 from dlx.core.types import Examples
-from dlx.data.splits import part_sizes
 from dlx.engine.device import choose_device, prepare_torch
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.population import Member, Recipe, build_members
+from dlx.engine.population import Member, MemberFactory, Recipe
 from dlx.tracking.provenance import hash_examples
 
 
@@ -44,9 +43,10 @@ class Plan:
             raise DataError(f"the data of `{experiment.data.name}` hold values that are not finite")
         recipe = Recipe.of(dict(experiment), examples)
         split = experiment.data.split
-        require_memory(recipe, len(experiment.seed_list), part_sizes(split, len(examples)).train)
-        cells = [Cell(seed, split.repeat, split.fold) for seed in experiment.seed_list]
-        return cls(experiment, examples, device, build_members(recipe, experiment.data, examples, cells))
+        factory = MemberFactory(examples)
+        require_memory(recipe, len(experiment.seed_list), factory.splitter(split).sizes.train)
+        cells = [Cell(seed, split.repeat, split.fold, split.outer_fold) for seed in experiment.seed_list]
+        return cls(experiment, examples, device, [factory.member(cell, recipe, experiment.data) for cell in cells])
 
     @property
     def recipe(self) -> Recipe:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspect import signature
-from itertools import count
 from typing import Any
 
 import numpy as np
 
+from dlx.config.check_split import SPLIT, largest_train, split_draws, split_of_data, split_settings
 from dlx.config.diagnostics import Fault
 from dlx.config.keys import members
 from dlx.core.definition import Dataset, FirstOrder, Loss, Metric, Model, Optimizer, Prior, Schedule
-from dlx.core.settings import EarlyStopping, Split
+from dlx.core.settings import EarlyStopping
 from dlx.core.types import Examples
 from dlx.data.batches import num_steps
-from dlx.data.splits import Sizes, is_stratified, part_sizes
-
-SPLIT = ("data", "split")
-NOT_STRATIFIED = "set data.split.stratify=false"
 
 
 def contradictions(sections: Mapping[str, Any]) -> list[Fault]:
@@ -61,24 +57,6 @@ def _precision(dtype: str, sections: Mapping[str, Any]) -> Iterator[Fault]:
             if value and (rounded == 0 or not np.isfinite(rounded)):
                 message = f"`{section}.{name}` is {value:g}, which is {rounded:g} in {dtype}"
                 yield Fault((section, name), message, "take a less extreme number, or dtype=float64")
-
-
-def _split(data: Dataset) -> Iterator[Fault]:
-    split = data.split
-    if split.folds is None:
-        if split.valid + (split.test or 0) >= 1:
-            message = f"the fractions for validation and test, {split.valid:g} + {split.test:g}, leave nothing to train"
-            key = "test" if "test" in split.model_fields_set else "valid"
-            yield Fault((*SPLIT, key), message, "their sum must be less than 1")
-        if split.fold:
-            yield Fault((*SPLIT, "fold"), "a `fold` without `folds`", "set data.split.folds")
-        return
-    if split.fold >= split.folds:
-        message = f"there is no fold {split.fold}: with folds={split.folds} they are 0 to {split.folds - 1}"
-        yield Fault((*SPLIT, "fold"), message)
-    if split.test is not None:
-        hint = "set data.split.test=null, or data.split.folds=null"
-        yield Fault((*SPLIT, "test"), "`test` together with `folds`: the held-out fold is the test part", hint)
 
 
 def _early_stopping(
@@ -154,23 +132,6 @@ def _classes(examples: Examples) -> Iterator[Fault]:
         yield Fault(("data",), message, underline="key")
 
 
-def _parts(data: Dataset, examples: Examples) -> Iterator[Fault]:
-    """Check that no part is empty and, where classes keep their proportions, that there are enough of each."""
-    split = data.split
-    if any(_split(data)):
-        return
-    if examples.task == "regression" and split.stratify:
-        hint = f"{NOT_STRATIFIED}, or leave it out"
-        yield Fault((*SPLIT, "stratify"), "a split can keep the proportions of classes only, not of values", hint)
-    if split.folds is not None and split.folds > len(examples):
-        yield Fault((*SPLIT, "folds"), f"{split.folds} folds need as many examples, but there are {len(examples)}")
-    elif empty := list(_empty_parts(split, len(examples))):
-        yield from empty
-    elif examples.task == "classification" and is_stratified(split, examples):
-        yield from _rare_classes(split, examples)
-        yield from _parts_below_classes(split, len(examples), len(np.unique(examples.targets)))
-
-
 def _optimizer(
     optimizer: Optimizer, model: Model, loss: Loss, prior: Prior | None, sections: Mapping[str, Any]
 ) -> Iterator[Fault]:
@@ -188,12 +149,12 @@ def _optimizer(
 def _steps_per_epoch(sections: Mapping[str, Any]) -> int | None:
     """Count the steps of the largest fold, once the data are known and can be split."""
     known = {**dict(sections.get("training", {})), **sections}
-    if not {"data", "batch_size", "examples"} <= known.keys() or any(_split(known["data"])):
+    if not {"data", "batch_size", "examples"} <= known.keys():
         return None
-    largest = part_sizes(known["data"].split, len(known["examples"])).train
-    if known["batch_size"] == "full":
-        return 1
-    return num_steps(largest, known["batch_size"]) if largest > 0 else None
+    largest = largest_train(known["data"], known["examples"])
+    if largest is None:
+        return None
+    return 1 if known["batch_size"] == "full" else num_steps(largest, known["batch_size"])
 
 
 def _clipping(optimizer: Optimizer, clip_value: float | None, clip_norm: float | None) -> Iterator[Fault]:
@@ -213,10 +174,8 @@ def _schedule(optimizer: Optimizer, schedule: Schedule) -> Iterator[Fault]:
 
 
 def _batch(data: Dataset, batch_size: int | str, examples: Examples) -> Iterator[Fault]:
-    if batch_size == "full" or any(_split(data)) or (data.split.folds or 0) > len(examples):
-        return
-    largest = part_sizes(data.split, len(examples)).train
-    if int(batch_size) > largest > 0:
+    largest = largest_train(data, examples)
+    if batch_size != "full" and largest is not None and int(batch_size) > largest:
         message = f"a batch of {batch_size} is larger than the training part, which has {largest} examples"
         yield Fault(("training", "batch_size"), message, f"set training.batch_size={largest} or less, or full")
 
@@ -224,7 +183,7 @@ def _batch(data: Dataset, batch_size: int | str, examples: Examples) -> Iterator
 RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _seeds,
     _precision,
-    _split,
+    split_settings,
     _early_stopping,
     _plateau,
     _patience,
@@ -233,75 +192,10 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _loss,
     _target_scale,
     _classes,
-    _parts,
+    split_of_data,
+    split_draws,
     _batch,
     _optimizer,
     _schedule,
     _clipping,
 )
-
-
-def _possible_sizes(split: Split, num_examples: int) -> list[Sizes]:
-    """Give the sizes of the parts for every fold: where folds are ragged there are two, the larger test part first."""
-    if split.folds is None:
-        return [part_sizes(split, num_examples)]
-    tests = sorted({-(-num_examples // split.folds), num_examples // split.folds}, reverse=True)
-    rests = [num_examples - test for test in tests]
-    valids = [round(split.valid * rest) for rest in rests]
-    return [Sizes(rest - valid, valid, test) for rest, valid, test in zip(rests, valids, tests, strict=True)]
-
-
-def _empty_parts(split: Split, num_examples: int) -> Iterator[Fault]:
-    smallest = _possible_sizes(split, num_examples)[0]
-    if smallest.train < 1:
-        taken = f"{smallest.valid} for validation and {smallest.test} for test"
-        message = f"no example is left for training: of {num_examples} examples go {taken}"
-        yield Fault(SPLIT, message, underline="key")
-        return
-    if smallest.valid == 0 and split.valid > 0:
-        pool = num_examples - smallest.test if split.folds else num_examples
-        message = f"the validation part is empty: {split.valid:g} of {pool} examples is less than one"
-        yield Fault((*SPLIT, "valid"), message, "make data.split.valid larger, or 0 for no such part")
-    if smallest.test == 0 and split.test:
-        message = f"the test part is empty: {split.test:g} of {num_examples} examples is less than one"
-        yield Fault((*SPLIT, "test"), message, "make data.split.test larger, or 0 for no such part")
-
-
-def _rare_classes(split: Split, examples: Examples) -> Iterator[Fault]:
-    needed = _needed_per_class(split, len(examples))
-    folds = f" with folds={split.folds}" if split.folds else ""
-    for label, found in zip(*np.unique(examples.targets, return_counts=True), strict=True):
-        if found < needed:
-            name = examples.target_names[label]
-            message = (
-                f"class `{name}` has {found} of the {needed} examples that a stratified split{folds} needs of each"
-            )
-            yield Fault((*SPLIT, "folds" if split.folds else "stratify"), message, NOT_STRATIFIED)
-
-
-def _needed_per_class(split: Split, num_examples: int) -> int:
-    """Count the examples that each class must have so that every cut finds two of it, and every fold one.
-
-    A cut leaves a class its share of the pool rounded down or up, in floating point as scikit-learn computes it; which
-    of the two, chance decides.
-    """
-    sizes = _possible_sizes(split, num_examples)[0]
-    if split.folds is not None:
-        return next(n for n in count(split.folds) if sizes.valid == 0 or n - -(-n // split.folds) >= 2)
-    if sizes.valid == 0 or sizes.test == 0:
-        return 2 if sizes.valid or sizes.test else 1
-    rest = sizes.train + sizes.valid
-    return next(n for n in count(2) if int(n / num_examples * rest) >= 2)
-
-
-def _parts_below_classes(split: Split, num_examples: int, num_classes: int) -> Iterator[Fault]:
-    """A stratified cut needs at least as many examples on both sides as there are classes."""
-    smallest = _possible_sizes(split, num_examples)[0]
-    parts = {SPLIT: smallest.train, (*SPLIT, "valid"): smallest.valid}
-    if split.folds is None:
-        parts[*SPLIT, "test"] = smallest.test
-    for path, size in parts.items():
-        if 0 < size < num_classes:
-            name = "train" if path == SPLIT else path[-1]
-            message = f"the {name} part has {size} examples, fewer than the {num_classes} classes of a stratified split"
-            yield Fault(path, message, NOT_STRATIFIED, underline="key" if path == SPLIT else "value")

@@ -67,28 +67,42 @@ class Settings(BaseModel):
 class Split(Settings):
     """Which examples are for training, validation and test.
 
-    Without ``folds``, ``test`` and ``valid`` are fractions of all examples. With ``folds``, the fold numbered ``fold``
-    is the test part, and ``valid`` is a fraction of the rest.
+    Without folds, ``test`` and ``valid`` are fractions of all examples. With ``folds`` or ``fold_column``, the fold
+    numbered ``fold`` is the test part, and ``valid`` is a fraction of the rest. With ``groups`` they are fractions of
+    the groups.
     """
 
     valid: Fraction = 0.2
-    """Fraction of the examples for validation; 0 leaves the part out."""
+    """Fraction of the examples for validation, with `groups` of the groups; 0 leaves the part out."""
     test: Fraction | None = None
-    """Fraction of the examples for test; null is 0.2, or with `folds` the held-out fold."""
+    """Fraction of the examples (with `groups` of the groups) for test; null is 0.2, or with folds the held-out fold."""
     seed: NonNegativeInt | None = 0
     """Seed of the split, whatever the seed of the training; null draws a new split for each seed."""
     stratify: bool | None = None
     """Keep the class proportions in every part; null does so where the targets are classes."""
-    folds: Annotated[int, Field(ge=2)] | None = None
-    """Number of folds of a cross-validation split."""
+    folds: Annotated[int, Field(ge=2)] | Literal["leave_one_out"] | None = None
+    """Number of folds of a cross-validation split; leave_one_out makes each example a fold."""
     fold: NonNegativeInt = 0
     """Which fold is held out, counted from 0."""
     repeat: NonNegativeInt = 0
     """Which repetition of the folds, each shuffled anew."""
+    outer_fold: NonNegativeInt | None = None
+    """Nested cross-validation: the fold that is set aside, in no part; the rest is cut into as many folds again."""
+    fold_column: str | None = None
+    """Column whose distinct values, sorted, are the folds; instead of `folds`."""
+    groups: str | None = None
+    """Column that says which examples belong together: examples of equal value are never in two parts."""
+    time_series: bool = False
+    """Examples are in the order of time: train comes before valid, valid before test; what is later is in no part."""
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether the test part is a fold, not a fraction."""
+        return self.folds is not None or self.fold_column is not None
 
     @model_validator(mode="after")
     def _fill_test(self) -> Self:
-        if self.folds is None and self.test is None:
+        if not self.has_folds and self.test is None:
             object.__setattr__(self, "test", 0.2)
         return self
 

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -35,6 +35,7 @@ class Examples:
         task: What kind of target this is.
         feature_names: One name per input feature, length D.
         target_names: One name per class, or one per target column, length C.
+        columns: Values of columns that are no inputs, [N] each, by name: groups, predefined folds.
     """
 
     inputs: np.ndarray[Any, np.dtype[np.float64]]
@@ -42,9 +43,25 @@ class Examples:
     task: Task
     feature_names: tuple[str, ...]
     target_names: tuple[str, ...]
+    columns: Mapping[str, np.ndarray[Any, np.dtype[Any]]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of all columns: the features, then those that are no inputs."""
+        return [*self.feature_names, *self.columns]
+
+    def column(self, name: str) -> np.ndarray[Any, np.dtype[Any]]:
+        """Give the raw values of a column, [N].
+
+        Raises:
+            KeyError: If there is none of this name.
+        """
+        if name in self.feature_names:
+            return self.inputs[:, self.feature_names.index(name)]
+        return self.columns[name]
 
 
 @dataclass(frozen=True)

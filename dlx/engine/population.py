@@ -20,7 +20,7 @@ from dlx.core.seeding import integer_seed
 from dlx.core.settings import Scale, Split, Training
 from dlx.core.types import Examples, Spec, State
 from dlx.data.preprocessing import Affine, fit_scale
-from dlx.data.splits import Parts, Sizes, part_sizes, split_examples
+from dlx.data.splits import Parts, Sizes, Splitter
 from dlx.engine.layout import Layout
 from dlx.engine.stopping import Course
 
@@ -89,7 +89,7 @@ class Member:
         cell: Its identity, which keys its random streams.
         recipe: What is trained and how.
         parts: Which examples it trains on, is validated on and is tested on.
-        sizes: Sizes of the parts, the largest over the folds of its plan.
+        sizes: Sizes of the parts that shapes follow from, the largest over the folds of its plan.
         input_scale: Scaling of inputs, fitted on its training examples.
         target_scale: Scaling of targets, or None where targets are classes.
     """
@@ -101,6 +101,11 @@ class Member:
     input_scale: Affine
     target_scale: Affine | None
 
+    @property
+    def structure(self) -> tuple[str, Sizes]:
+        """What it must share with those that it is stacked with."""
+        return self.recipe.fingerprint, self.sizes
+
 
 class MemberFactory:
     """Makes members; what several have in common, their split and the scales fitted on it, is made once.
@@ -111,8 +116,16 @@ class MemberFactory:
 
     def __init__(self, examples: Examples) -> None:
         self._examples = examples
-        self._parts: dict[tuple[Split, int | None], Parts] = {}
+        self._splitters: dict[Split, Splitter] = {}
         self._scales: dict[tuple[int, Scale, str], Affine] = {}
+
+    def splitter(self, settings: Split) -> Splitter:
+        """Give what cuts the examples as a plan says, whichever of its folds is named."""
+        outer_fold = None if settings.outer_fold is None else 0
+        plan = settings.model_copy(update={"fold": 0, "repeat": 0, "outer_fold": outer_fold})
+        if plan not in self._splitters:
+            self._splitters[plan] = Splitter(self._examples, plan)
+        return self._splitters[plan]
 
     def member(self, cell: Cell, recipe: Recipe, dataset: Dataset) -> Member:
         """Split the examples for a cell and fit its scales on its training part.
@@ -120,36 +133,28 @@ class MemberFactory:
         Args:
             cell: Who; its seed counts for the split only where the split has none of its own.
             recipe: What is trained and how.
-            dataset: Holds the split and the scales.
+            dataset: Holds the scales and the plan of the split; which fold, the cell says.
+
+        Raises:
+            DataError: If the examples cannot be split as a seed draws it.
         """
-        examples, parts = self._examples, self._split(dataset.split, cell)
+        splitter = self.splitter(dataset.split.model_copy(update={"outer_fold": cell.outer_fold}))
+        parts = splitter.parts(*cell.stream_key)
+        is_regression = self._examples.task == "regression"
         return Member(
             cell,
             recipe,
             parts,
-            part_sizes(dataset.split, len(examples)),
+            splitter.sizes,
             self._scale(parts, dataset.scale, "inputs"),
-            self._scale(parts, dataset.target_scale, "targets") if examples.task == "regression" else None,
+            self._scale(parts, dataset.target_scale, "targets") if is_regression else None,
         )
-
-    def _split(self, settings: Split, cell: Cell) -> Parts:
-        settings = settings.model_copy(update={"fold": cell.fold, "repeat": cell.repeat})
-        key = settings, cell.seed if settings.seed is None else None
-        if key not in self._parts:
-            self._parts[key] = split_examples(self._examples, settings, cell.seed)
-        return self._parts[key]
 
     def _scale(self, parts: Parts, method: Scale, what: str) -> Affine:
         key = id(parts), method, what
         if key not in self._scales:
             self._scales[key] = fit_scale(method, getattr(self._examples, what)[parts.train])
         return self._scales[key]
-
-
-def build_members(recipe: Recipe, dataset: Dataset, examples: Examples, cells: Sequence[Cell]) -> list[Member]:
-    """Build the members of one recipe, one for each cell."""
-    factory = MemberFactory(examples)
-    return [factory.member(cell, recipe, dataset) for cell in cells]
 
 
 @dataclass
@@ -195,8 +200,8 @@ class Population:
         Raises:
             ValueError: If the members' structures differ.
         """
-        if len({member.recipe.fingerprint for member in members}) != 1:
-            raise ValueError("members of different structure cannot be stacked")
+        if len({member.structure for member in members}) != 1:
+            raise ValueError("members of different structure or sizes cannot be stacked")
         rows = with_twin(range(len(members)))
         initial = initial_weights(members).to(device)
         weights, recipe = initial[rows], members[0].recipe

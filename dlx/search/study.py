@@ -13,7 +13,6 @@ import torch
 
 from dlx.config.experiment import Experiment
 from dlx.config.space import InvalidTrialError, Space
-from dlx.core.definition import Metric
 from dlx.core.errors import RunError
 from dlx.core.records import Cell
 from dlx.core.settings import CrossValidation, Search

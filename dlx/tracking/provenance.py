@@ -41,7 +41,8 @@ def describe_environment(device: str, threads: int, folder: Path) -> dict[str, A
 def hash_examples(examples: Examples) -> str:
     """Hash the content of a data set, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
-    for array in (examples.inputs, examples.targets):
+    columns = [values.astype(str) for _, values in sorted(examples.columns.items())]
+    for array in (examples.inputs, examples.targets, *columns):
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()

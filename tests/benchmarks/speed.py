@@ -40,7 +40,7 @@ from dlx.datasets.digits import Digits
 from dlx.engine.device import prepare_torch
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.fit import chunk, fit
-from dlx.engine.population import Population, Recipe, build_members
+from dlx.engine.population import MemberFactory, Population, Recipe
 from dlx.engine.program import Program
 from dlx.losses.cross_entropy import CrossEntropy
 from dlx.metrics.accuracy import Accuracy
@@ -97,7 +97,8 @@ def make_populations(
     spec = Spec((64,), 10, torch.float32)
     model, metrics = MLP(hidden=(hidden,), batch_norm=regular, dropout=0.5 * regular), (Accuracy(),)
     recipe = Recipe(model, CrossEntropy(), None, RULES[rule], Constant(), metrics, training, spec)
-    members = build_members(recipe, Digits(), EXAMPLES, [Cell(seed) for seed in range(num_members)])
+    factory = MemberFactory(EXAMPLES)
+    members = [factory.member(Cell(seed), recipe, Digits()) for seed in range(num_members)]
     return [Population.build(part, CPU) for part in chunk(members, chunks)]
 
 

@@ -21,7 +21,7 @@ import dlx.commands.train as train_module
 from dlx.commands.resume import resume
 from dlx.commands.train import train
 from dlx.core.errors import RunError
-from dlx.data.splits import split_examples
+from dlx.data.splits import Splitter
 from dlx.datasets.iris import Iris
 from dlx.tracking.ledger import Ledger
 
@@ -61,7 +61,7 @@ def test_weights_in_plain_torch_give_the_scores_of_the_result(tmp_path: Path, ki
     (result,) = json.loads((run / "result.json").read_text())["members"]
     scores = result if kind == "best" else result["last"]
     examples = Iris().load()
-    for part, indices in split_examples(examples, Iris().split, 0).named().items():
+    for part, indices in Splitter(examples, Iris().split).parts(0).named().items():
         targets = torch.tensor(iris.target[indices])
         accuracy = (outputs[indices].argmax(1) == targets).double().mean()
         loss = torch.nn.functional.cross_entropy(outputs[indices].double(), targets)
@@ -82,7 +82,7 @@ def test_scaling_is_of_the_training_part_alone(tmp_path: Path) -> None:
     members = json.loads((run / "preprocessing.json").read_text())["members"]
     assert [member["seed"] for member in members] == [0, 1]
     for member in members:
-        train_part = split_examples(examples, dataset.split, member["seed"]).train
+        train_part = Splitter(examples, dataset.split).parts(member["seed"]).train
         inputs, targets = examples.inputs[train_part], examples.targets[train_part]
         np.testing.assert_allclose(member["inputs"]["shift"], inputs.mean(0), atol=1e-12)
         np.testing.assert_allclose(member["inputs"]["scale"], inputs.std(0))

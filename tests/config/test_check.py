@@ -14,7 +14,7 @@ from dlx.config.experiment import Experiment
 from dlx.config.load import Loaded, load_experiment, load_experiment_and_data
 from dlx.core.errors import ConfigError, DataError
 from dlx.core.types import Examples
-from dlx.data.splits import split_examples
+from dlx.data.splits import Splitter
 from dlx.datasets.iris import Iris
 
 Load = Callable[..., Loaded]
@@ -312,8 +312,7 @@ def test_what_passes_can_be_split(counts: list[int], fractions: dict[str, Any], 
         return
     folds = experiment.data.split.folds
     for fold in range(folds or 1):
-        settings = experiment.data.split.model_copy(update={"fold": fold})
-        parts = split_examples(examples, settings, seed)
+        parts = Splitter(examples, experiment.data.split).parts(seed, experiment.data.split.repeat, fold)
         assert sorted(np.concatenate([parts.train, parts.valid, parts.test])) == list(range(len(examples)))
         assert len(parts.train) > 0
         assert (len(parts.valid) > 0) == (valid > 0)

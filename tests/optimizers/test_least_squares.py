@@ -17,7 +17,7 @@ from dlx.commands.train import train as train_command
 from dlx.config.load import load_experiment_and_data
 from dlx.core.errors import ConfigError
 from dlx.core.records import Cell
-from dlx.data.splits import split_examples
+from dlx.data.splits import Splitter
 from dlx.optimizers.least_squares import solve
 
 RNG = np.random.default_rng(0)
@@ -89,7 +89,7 @@ def test_diabetes_as_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     scaled = (inputs - scales["inputs"]["shift"]) / scales["inputs"]["scale"]
     outputs = scaled @ weights["weight"].numpy().T + weights["bias"].numpy()
     loaded, examples = load_experiment_and_data(Path(CONFIG), settings)
-    parts = split_examples(examples, loaded.experiment.data.split, 0)
+    parts = Splitter(examples, loaded.experiment.data.split).parts(0)
     own = (targets - scales["targets"]["shift"][0]) / scales["targets"]["scale"][0]
     peer = Ridge(alpha=0.5).fit(scaled[parts.train], own[parts.train])
     np.testing.assert_allclose(weights["weight"].numpy()[0], peer.coef_, rtol=1e-10)
