@@ -49,7 +49,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Loaded:
         ConfigError: If the config has faults; the message shows all of them.
     """
     source = apply_overrides(read_source(path), overrides, Experiment)
-    experiment, sections, faults = _read(source)
+    experiment, sections, faults = interpret(source)
     return _finish(path, source, experiment, [*faults, *contradictions(sections)])
 
 
@@ -66,7 +66,7 @@ def load_experiment_and_data(path: Path, overrides: Sequence[str] = ()) -> tuple
         DataError: If the config has no fault, but its data cannot be read.
     """
     source = apply_overrides(read_source(path), overrides, Experiment)
-    experiment, sections, faults = _read(source)
+    experiment, sections, faults = interpret(source)
     examples, trouble = None, None
     try:
         dataset = _dataset(sections, source.tree)
@@ -80,8 +80,8 @@ def load_experiment_and_data(path: Path, overrides: Sequence[str] = ()) -> tuple
     return loaded, examples
 
 
-def _read(source: Source) -> tuple[Experiment | None, Sections, list[Fault]]:
-    """Validate what the source says: the experiment if all is well, what could be read if not, and the faults."""
+def interpret(source: Source) -> tuple[Experiment | None, Sections, list[Fault]]:
+    """Validate what a source says: the experiment if all is well, what could be read if not, and the faults."""
     sections: Sections = {}
     faults = list(source.faults)
     try:

@@ -1,0 +1,1 @@
+"""Searches over settings, cross-validated: trials, cells, judgement."""
