@@ -86,7 +86,7 @@ def render(faults: Sequence[Fault], source: Source) -> str:
     Returns:
         Plain text without a final line break; several faults are counted at the end.
     """
-    placed = [(_position(fault, source), fault) for fault in faults]
+    placed = [(position_of(fault, source), fault) for fault in faults]
     placed.sort(key=lambda pair: pair[0] or Position(False, 0, 0, 0))
     blocks = [_block(position, fault, source) for position, fault in placed]
     if len(blocks) > 1:
@@ -95,7 +95,7 @@ def render(faults: Sequence[Fault], source: Source) -> str:
     return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in "\n".join(blocks))
 
 
-def _position(fault: Fault, source: Source) -> Position | None:
+def position_of(fault: Fault, source: Source) -> Position | None:
     """Find what to underline: the fault's own place, else the key of the innermost section; None is the whole file."""
     if fault.at is not None:
         return fault.at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from typing import Any, TypeGuard, get_args
+from typing import Any, Literal, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -35,7 +35,23 @@ def declared(annotation: Any) -> Section | None:
     """Find the section or family in a field's type, through ``Annotated``, ``| None`` and ``tuple``."""
     if inspect.isclass(annotation) and not get_args(annotation):
         return annotation if issubclass(annotation, BaseModel) else None
+    if has_free_keys(annotation):
+        return None
     return next((found for part in get_args(annotation) if (found := declared(part)) is not None), None)
+
+
+def has_free_keys(annotation: Any) -> bool:
+    """Tell whether a field's type is a mapping whose keys the schema leaves free."""
+    return get_origin(annotation) is dict
+
+
+def scalar_types(annotation: Any) -> set[type]:
+    """Name the classes that a field's own value may have, through ``Annotated`` and unions, not within lists."""
+    if inspect.isclass(annotation) and not get_args(annotation):
+        return {annotation}
+    if get_origin(annotation) in (tuple, list, dict, Literal):
+        return set()
+    return {each for part in get_args(annotation) for each in scalar_types(part)}
 
 
 def is_family(section: Section | None) -> TypeGuard[type[Definition]]:
@@ -75,14 +91,21 @@ def section_at(root: Section, path: KeyPath, tree: Any) -> Section | None:
     Returns:
         The section or family; None where the schema has neither.
     """
-    section: Section | None = root
+    return declared(type_at(root, path, tree))
+
+
+def type_at(root: Section, path: KeyPath, tree: Any) -> Any:
+    """Find the type that the schema declares at a path, as ``section_at``; None where it declares none."""
+    annotation: Any = root
     for key in path:
-        if isinstance(key, str):
-            reader = chosen(section, tree)
+        if isinstance(key, str) and has_free_keys(annotation):
+            annotation = get_args(annotation)[1]
+        elif isinstance(key, str):
+            reader = chosen(declared(annotation), tree)
             field = reader.model_fields.get(key) if reader else None
-            section = declared(field.annotation) if field else None
+            annotation = field.annotation if field else None
         tree = child(tree, key)
-    return section
+    return annotation
 
 
 def keys_of(section: Section) -> list[str]:

@@ -51,7 +51,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Loaded:
         ConfigError: If the config has faults; the message shows all of them.
     """
     source = apply_overrides(read_source(path), overrides, Experiment)
-    experiment, sections, faults = _read(source)
+    experiment, sections, faults = interpret(source)
     return _finish(path, source, experiment, [*faults, *contradictions(sections)])
 
 
@@ -72,7 +72,7 @@ def load_experiment_and_data(
     """
     source = apply_overrides(read_source(path), overrides, Experiment)
     source = _with_folds(source) if cross_validated else source
-    experiment, sections, faults = _read(source)
+    experiment, sections, faults = interpret(source)
     examples, trouble = None, None
     try:
         dataset = _dataset(sections, source.tree)
@@ -80,7 +80,10 @@ def load_experiment_and_data(
     except DataError as error:
         trouble = error
     known = sections if examples is None else {**sections, "examples": examples}
-    loaded = _finish(path, source, experiment, [*faults, *contradictions(known)])
+    faults += contradictions(known)
+    if cross_validated and experiment is not None and experiment.cv.nested and not faults:
+        faults = contradictions({**known, "data": _beside_outer_fold(experiment.data)})
+    loaded = _finish(path, source, experiment, faults)
     if trouble is not None or examples is None:
         raise trouble or AssertionError("a config without faults has data")
     return loaded, examples
@@ -107,8 +110,13 @@ def _with_folds(source: Source) -> Source:
     return replace(source, tree=tree, places=places, faults=faults)
 
 
-def _read(source: Source) -> tuple[Experiment | None, Sections, list[Fault]]:
-    """Validate what the source says: the experiment if all is well, what could be read if not, and the faults."""
+def _beside_outer_fold(data: Dataset) -> Dataset:
+    """Give the data with an outer fold set aside, as each study of nested cross-validation sees them."""
+    return data.model_copy(update={"split": data.split.model_copy(update={"outer_fold": 0})})
+
+
+def interpret(source: Source) -> tuple[Experiment | None, Sections, list[Fault]]:
+    """Validate what a source says: the experiment if all is well, what could be read if not, and the faults."""
     sections: Sections = {}
     faults = list(source.faults)
     try:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from dlx.config.diagnostics import Fault, KeyPath, Position, describe, dotted
-from dlx.config.keys import Section, child, chosen, default_name, is_family, section_at
+from dlx.config.keys import Section, child, chosen, default_name, has_free_keys, is_family, section_at, type_at
 from dlx.config.source import MAX_DEPTH, Document, Place, Source, read_yaml
 
 KEY_VALUE = "write KEY=VALUE without blanks, such as optimizer.lr=0.1"
@@ -22,7 +22,8 @@ def apply_overrides(source: Source, overrides: Sequence[str], root: Section) -> 
 
     Args:
         source: The config; it stays as it is.
-        overrides: ``KEY=VALUE`` strings; KEY is a path of keys such as ``optimizer.lr`` or ``model.hidden.0``.
+        overrides: ``KEY=VALUE`` strings; KEY is a path of keys such as ``optimizer.lr`` or ``model.hidden.0``. What
+            follows a mapping of free keys is one key of it: ``optimizer.lr`` in ``search.space.optimizer.lr``.
         root: The schema of the config.
 
     Returns:
@@ -35,12 +36,14 @@ def apply_overrides(source: Source, overrides: Sequence[str], root: Section) -> 
     for number, override in enumerate(overrides, len(source.overrides) + 1):
         try:
             _apply(changed, override, number, root)
-        except _FaultyOverrideError as error:
+        except FaultyKeyError as error:
             faults += error.faults
     return replace(changed, faults=tuple(faults))
 
 
-class _FaultyOverrideError(Exception):
+class FaultyKeyError(Exception):
+    """A KEY that leads nowhere, or a VALUE that cannot be read."""
+
     def __init__(self, *faults: Fault) -> None:
         super().__init__()
         self.faults = faults
@@ -50,12 +53,28 @@ def _apply(source: Source, override: str, number: int, root: Section) -> None:
     key, equals, value = override.partition("=")
     if not equals:
         message = "expected KEY=VALUE, found no `=`"
-        raise _FaultyOverrideError(Fault((), message, KEY_VALUE, at=Position(True, number, 1, len(override))))
-    keys, positions = _read_key(key, number)
+        raise FaultyKeyError(Fault((), message, KEY_VALUE, at=Position(True, number, 1, len(override))))
+    keys, positions = _whole_keys(*_read_key(key, number), source.tree, root)
     offset = len(key) + 2
     document = read_yaml(value, lambda first, last: Position(True, number, offset + first, last - first))
     if document.faults:
-        raise _FaultyOverrideError(*(replace(fault, path=tuple(keys)) for fault in document.faults))
+        raise FaultyKeyError(*(replace(fault, path=tuple(keys)) for fault in document.faults))
+    put(source, keys, positions, document, root)
+
+
+def put(source: Source, keys: Sequence[str], positions: Sequence[Position], document: Document, root: Section) -> None:
+    """Put a value at a path of keys.
+
+    Args:
+        source: The config; its tree and its places are changed.
+        keys: The path.
+        positions: Where each key of the path stands.
+        document: The value, which becomes part of the tree.
+        root: The schema of the config.
+
+    Raises:
+        FaultyKeyError: If there is no such path.
+    """
     path: KeyPath = ()
     tree: Any = source.tree
     for part, position in zip(keys[:-1], positions, strict=False):
@@ -73,10 +92,22 @@ def _read_key(key: str, number: int) -> tuple[list[str], list[Position]]:
         positions.append(Position(True, number, column, len(part)))
         column += len(part) + 1
         if not part.strip():
-            raise _FaultyOverrideError(Fault((), "an empty key", KEY_VALUE, at=positions[-1]))
+            raise FaultyKeyError(Fault((), "an empty key", KEY_VALUE, at=positions[-1]))
     if len(keys) > MAX_DEPTH:
-        raise _FaultyOverrideError(Fault((), f"nested more than {MAX_DEPTH} levels deep", at=positions[MAX_DEPTH]))
+        raise FaultyKeyError(Fault((), f"nested more than {MAX_DEPTH} levels deep", at=positions[MAX_DEPTH]))
     return [part.strip() for part in keys], positions
+
+
+def _whole_keys(
+    keys: list[str], positions: list[Position], tree: Any, root: Section
+) -> tuple[list[str], list[Position]]:
+    """Join what follows a mapping of free keys, whose keys may have dots in them."""
+    for end in range(1, len(keys) - 1):
+        if has_free_keys(type_at(root, tuple(keys[:end]), tree)):
+            key = ".".join(keys[end:])
+            length = positions[-1].column + positions[-1].length - positions[end].column
+            return [*keys[:end], key], [*positions[:end], replace(positions[end], length=length)]
+    return keys, positions
 
 
 def _entry_key(tree: Any, part: str, path: KeyPath, position: Position) -> str | int:
@@ -87,9 +118,7 @@ def _entry_key(tree: Any, part: str, path: KeyPath, position: Position) -> str |
         return int(part)
     entries = f"its entries are 0 to {len(tree) - 1}" if tree else "it has no entries"
     message = f"`{dotted(path)}` is a list and has no entry `{part}`"
-    raise _FaultyOverrideError(
-        Fault((*path, part), message, f"{entries}; to change their number, give all", at=position)
-    )
+    raise FaultyKeyError(Fault((*path, part), message, f"{entries}; to change their number, give all", at=position))
 
 
 def _opened(source: Source, parent: Any, path: KeyPath, position: Position, root: Section) -> Any:
@@ -110,7 +139,7 @@ def _opened(source: Source, parent: Any, path: KeyPath, position: Position, root
         source.places[*path, "name"] = source.places[path]
     else:
         message = f"`{dotted(path)}` is {describe(value, source.places[path].text)}, which has no keys"
-        raise _FaultyOverrideError(Fault(path, message, at=position))
+        raise FaultyKeyError(Fault(path, message, at=position))
     return parent[path[-1]]
 
 

@@ -211,7 +211,7 @@ class Search(Settings):
     """Of how many settings one goes on, and by how much the epochs grow, at each rung of halving and Hyperband."""
     min_epochs: PositiveInt | None = None
     """Epochs of the first rung; null is `training.epochs` / `factor` ** 2, at least 1."""
-    simpler: tuple[str, ...] | None = None
+    simpler: Annotated[tuple[str, ...], Field(strict=False)] | None = None
     """What makes a setting simpler, most important first: keys of the space, a smaller value being simpler, with a `-`
     before it a larger one. null is fewer parameters, then a larger precision of the prior."""
     seed: Seed = 0
