@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlx.reporting.drawing import Floats, label, panels, shorten
-from dlx.reporting.tables import format_number
+from dlx.reporting.drawing import Floats, label, panels
+from dlx.reporting.tables import format_number, shorten
 
 MAX_WRITTEN = 20
 """Of more classes the counts are not written into the cells."""

@@ -27,8 +27,6 @@ DPI = 100
 """Pixels per inch of the small figures; the learning curve has more."""
 LARGEST = 1e150
 """Larger values are drawn as this: axes and squares of them would overflow."""
-LONGEST = 16
-"""Characters of a name that is given room in a figure, at most."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,15 @@ def save_figure(draw: Callable[[], Figure], path: Path, dpi: int = 150) -> None:
 
 
 def panels(
-    width: float, height: float, title: str, note: str, rows: int = 1, columns: int = 1
+    width: float,
+    height: float,
+    title: str,
+    note: str,
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    left: float = 0.85,
+    bottom: float = 0.55,
 ) -> tuple[Figure, list[Axes]]:
     """Make a figure with a heading and panels in a grid, given row by row.
 
@@ -84,14 +90,16 @@ def panels(
         note: How it is to be read, in a line or two.
         rows: Rows of panels.
         columns: Panels in each.
+        left: Inches left of each panel for its labels.
+        bottom: Inches under each panel for its labels.
     """
     head = 0.62 + 0.17 * note.count("\n")
     whole = columns * width, rows * height + head
     figure = new_figure(*whole)
     axes = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(
-        left=0.85 / whole[0], right=1 - 0.3 / whole[0], bottom=0.55 / whole[1], top=1 - (head + 0.13) / whole[1],
-        wspace=1.1 / (width - 1.1), hspace=0.75 / (height - 0.75),
+        left=left / whole[0], right=1 - 0.3 / whole[0], bottom=bottom / whole[1], top=1 - (head + 0.13) / whole[1],
+        wspace=(left + 0.25) / (width - left - 0.25), hspace=(bottom + 0.2) / (height - bottom - 0.2),
     )  # fmt: skip
     figure.text(0.2 / whole[0], 1 - 0.3 / whole[1], title, fontsize=12, fontweight="bold", parse_math=False)
     figure.text(
@@ -115,12 +123,6 @@ def add_legend(axes: Axes, **settings: Any) -> None:
     if axes.get_legend_handles_labels()[1] or settings.get("handles"):
         for text in axes.legend(**{"fontsize": 8.5, "framealpha": 0.85, "edgecolor": "none", **settings}).get_texts():
             text.set_parse_math(False)
-
-
-def shorten(name: str, longest: int = LONGEST) -> str:
-    """Cut a name that is too long for its place."""
-    flat = " ".join(name.split())
-    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
 
 
 def over_seeds(count: int, text: str = "mean and ±1 standard deviation (band)") -> str:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlx.reporting.drawing import COLOURS, STYLES, add_legend, label, numbers, over_seeds, panels, shorten
+from dlx.reporting.drawing import COLOURS, STYLES, add_legend, label, numbers, over_seeds, panels
+from dlx.reporting.tables import shorten
 
 
 def draw(name: str, values: dict[str, Any]) -> Figure:

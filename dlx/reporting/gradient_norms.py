@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlx.reporting.drawing import COLOURS, LONGEST, MARKERS, Floats, add_legend, label, numbers, over_seeds, panels
-from dlx.reporting.tables import format_number, is_number
+from dlx.reporting.drawing import COLOURS, MARKERS, Floats, add_legend, label, numbers, over_seeds, panels
+from dlx.reporting.tables import LONGEST, format_number, is_number
 
 MAX_LEGEND = 14
 """Tensors that the legend names, at most."""

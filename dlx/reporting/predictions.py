@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlx.reporting.drawing import COLOURS, GREY, Floats, add_legend, label, numbers, panels, shorten
-from dlx.reporting.tables import format_number
+from dlx.reporting.drawing import COLOURS, GREY, Floats, add_legend, label, numbers, panels
+from dlx.reporting.tables import format_number, shorten
 
 
 def draw(name: str, values: dict[str, Any]) -> Figure:

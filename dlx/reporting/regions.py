@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from dlx.reporting.drawing import COLOURS, GREY, MARKERS, add_legend, label, panels, shorten
+from dlx.reporting.drawing import COLOURS, GREY, MARKERS, add_legend, label, panels
+from dlx.reporting.tables import shorten
 
 TINT = 0.62
 """How much white is in the colour of a region."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,17 +152,26 @@ def _gap_verdict(values: Sequence[float], upper: str) -> str:
 def _what_is_not_learned(result: dict[str, Any]) -> Iterator[str]:
     """Give the signs of underfitting: what the best weights miss of the training examples, and a training cut short."""
     summary, members = result["summary"], finished_members(result)
-    yield "A high training loss means underfitting."
-    for name, what in LEARNED.items():
-        score = (summary["train"].get(name) or {}).get("mean")
-        if is_number(score) and score < 1:
-            yield f"{what.format(format_number(100 * (1 - score), 3))}; what no model could learn is part of it."
-        elif is_number(score):
-            yield "The training examples are learned by heart: there is no underfitting."
+    yield from unlearned_sentences(summary["train"])
     is_cut = [each["stop_reason"] == "max_epochs" and each["best_epoch"] == each["last_epoch"] for each in members]
     if "valid" in summary and any(is_cut):
         where = f"in {sum(is_cut)} of {len(members)} seeds" if len(members) > 1 else "here"
         yield f"The validation loss was lowest at the last of all epochs {where}: trained too briefly, it underfits."
+
+
+def unlearned_sentences(train: Mapping[str, Any]) -> Iterator[str]:
+    """Say what a model misses of the examples it was trained on.
+
+    Args:
+        train: Scores of the training part, by name, each with its ``mean``.
+    """
+    yield "A high training loss means underfitting."
+    for name, what in LEARNED.items():
+        score = (train.get(name) or {}).get("mean")
+        if is_number(score) and score < 1:
+            yield f"{what.format(format_number(100 * (1 - score), 3))}; what no model could learn is part of it."
+        elif is_number(score):
+            yield "The training examples are learned by heart: there is no underfitting."
 
 
 def _after_best(result: dict[str, Any], upper: str) -> Iterator[str]:

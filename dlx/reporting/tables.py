@@ -16,6 +16,8 @@ MISSING = "-"
 """Stands where there is nothing to report: no such part."""
 UNDEFINED = "undefined"
 """Stands where a score has no value: it is not finite."""
+LONGEST = 16
+"""Characters of a name that is given room in a figure, at most."""
 PARTS = ("train", "valid", "test")
 STOP_REASONS = {"max_epochs": "all epochs done", "patience": "patience", "diverged": "diverged"}
 
@@ -28,11 +30,13 @@ class Table:
         title: What the table shows, and how its numbers are to be read.
         header: Names of the columns.
         rows: One string per column each.
+        words: Names of the columns, besides the first, that hold words, not numbers.
     """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    words: tuple[str, ...] = ("stopped by", "kind")
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -293,7 +297,7 @@ def plain(table: Table) -> list[str]:
 
 def _left_columns(table: Table) -> list[bool]:
     """Tell which columns are words, not numbers."""
-    return [column == 0 or name in ("stopped by", "kind") for column, name in enumerate(table.header)]
+    return [column == 0 or name in table.words for column, name in enumerate(table.header)]
 
 
 def markdown(table: Table) -> str:
@@ -308,3 +312,9 @@ def escape(text: str) -> str:
     """Write a text so that Markdown shows it as it is, in one line."""
     flat = " ".join(text.split())
     return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in flat)
+
+
+def shorten(name: str, longest: int = LONGEST) -> str:
+    """Cut a name that is too long for its place."""
+    flat = " ".join(name.split())
+    return flat if len(flat) <= longest else flat[: longest - 1] + "…"

@@ -1,0 +1,206 @@
+"""Draws the held-out score of a search over pairs of hyperparameters."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+
+from dlx.reporting.drawing import Floats, panels
+from dlx.reporting.search_axes import (
+    BEST,
+    CHOSEN,
+    DIVERGED,
+    DROPPED,
+    LABEL_INCHES,
+    KeyAxis,
+    ScoreAxis,
+    key_axis,
+    mark,
+    mark_legend,
+    num_beyond,
+    score_axis,
+)
+from dlx.reporting.search_tables import HELD_OUT
+from dlx.reporting.search_trials import Result, Trial, scored
+from dlx.reporting.tables import format_number, shorten
+
+MAX_KEYS = 4
+"""Hyperparameters of which all pairs are drawn, at most."""
+MAX_WRITTEN = 6, 9
+"""Values across and up whose scores are written into their cells, at most; across, of a panel among several: 4."""
+
+
+def draw(result: Result, keys: Sequence[str]) -> Figure:
+    """Draw a map of each pair of keys: cells where both have listed values, else a mark for each trial.
+
+    Args:
+        result: Content of result.json, with a trial that is done.
+        keys: Keys of its space, the most important first; two at least.
+    """
+    axes_of_keys = [key_axis(result, key) for key in keys[:MAX_KEYS]]
+    pairs = [_with_long_labels_up(*pair) for pair in itertools.combinations(axes_of_keys, 2)]
+    columns = min(len(pairs), 3)
+    rows = -(-len(pairs) // columns)
+    left = 0.6 + LABEL_INCHES * max(up.longest for _, up in pairs)
+    depth = max(across.depth for across, _ in pairs)
+    width = (5.4 if columns == 1 else 2.9) + left
+    note = _note(result, pairs, len(keys))
+    title = f"{shorten(result['name'], 24)}: {HELD_OUT} {result['score']['name']} over pairs of hyperparameters"
+    figure, panels_ = panels(
+        width, (4.0 if columns == 1 else 3.1) + depth, title, note, rows, columns, left=left, bottom=0.55 + depth
+    )
+    trials = scored(result)
+    scores = score_axis(
+        [trial["score"]["mean"] for trial in trials], higher_is_better=result["score"]["higher_is_better"]
+    )
+    norm = (LogNorm if scores.is_log else Normalize)(scores.low, scores.high)
+    for panel in panels_[len(pairs) :]:
+        panel.remove()
+    for panel, (across, up) in zip(panels_, pairs, strict=False):
+        across.show(panel.xaxis, is_below=True)
+        up.show(panel.yaxis, is_below=False)
+        if _is_map(across, up):
+            _draw_cells(panel, result, across, up, norm, len(pairs))
+        else:
+            _draw_marks(panel, result, across, up, norm)
+    _add_bar(figure, panels_, result, norm, scores)
+    mark_legend(figure, note.count("\n"), _kinds(result, pairs))
+    return figure
+
+
+def _with_long_labels_up(first: KeyAxis, second: KeyAxis) -> tuple[KeyAxis, KeyAxis]:
+    """Put the key whose labels are longer on the axis where they lie flat."""
+    return (second, first) if first.longest * len(first.ticks) > second.longest * len(second.ticks) else (first, second)
+
+
+def _is_map(across: KeyAxis, up: KeyAxis) -> bool:
+    return across.places is not None and up.places is not None
+
+
+def _note(result: Result, pairs: Sequence[tuple[KeyAxis, KeyAxis]], num_keys: int) -> str:
+    lines = [f"brighter is better; {_what(pairs, num_keys)}"]
+    if num_keys > 2:
+        lines.append("the other hyperparameters vary, too")
+    if num_keys > MAX_KEYS:
+        lines[-1] += f"; the {MAX_KEYS} most important of {num_keys}"
+    return "\n".join([*lines, ""])
+
+
+def _what(pairs: Sequence[tuple[KeyAxis, KeyAxis]], num_keys: int) -> str:
+    best = "the best mean over folds of its trials" if num_keys > 2 else "a trial's mean over folds"
+    kinds = {_is_map(*pair) for pair in pairs}
+    texts = [f"a cell: {best}"] if True in kinds else []
+    texts += ["a mark: a trial's mean over folds"] if False in kinds else []
+    return ", ".join(texts)
+
+
+def _kinds(result: Result, pairs: Sequence[tuple[KeyAxis, KeyAxis]]) -> dict[str, str]:
+    kinds = {BEST: BEST, CHOSEN: CHOSEN}
+    statuses = {trial["status"] for trial in result["trials"]}
+    return kinds | {kind: kind for kind in (DROPPED, DIVERGED) if kind in statuses}
+
+
+def _edges(axis: KeyAxis) -> Floats:
+    """Give the bounds of the cells around the values of an axis."""
+    places = np.array(sorted((axis.places or {}).values()))
+    middles = (places[1:] + places[:-1]) / 2
+    return np.array([axis.limits[0], *middles, axis.limits[1]])
+
+
+def _draw_cells(axes: Axes, result: Result, across: KeyAxis, up: KeyAxis, norm: Normalize, num_panels: int) -> None:
+    x_edges, y_edges = _edges(across), _edges(up)
+    values = np.full((len(y_edges) - 1, len(x_edges) - 1), np.nan)
+
+    def cell(trial: Trial) -> tuple[int, int]:
+        row, column = (
+            int(np.searchsorted(edges, axis.place(trial))) - 1 for axis, edges in ((up, y_edges), (across, x_edges))
+        )
+        return row, column
+
+    for trial in reversed(scored(result)):  # the best last, to stay
+        values[cell(trial)] = trial["score"]["mean"]
+    axes.grid(visible=False)
+    picture = axes.pcolormesh(
+        x_edges, y_edges, np.ma.masked_invalid(values), cmap=_colour_map(result), norm=norm, edgecolor="white",
+        linewidth=0.8, gid=f"{across.key} {up.key}",
+    )  # fmt: skip
+    if len(x_edges) - 1 <= (MAX_WRITTEN[0] if num_panels == 1 else 4) and len(y_edges) - 1 <= MAX_WRITTEN[1]:
+        for (row, column), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                centre = (x_edges[column : column + 2].mean(), y_edges[row : row + 2].mean())
+                colour = _readable(picture.cmap(norm(value)))
+                text = format_number(float(value), 4 if num_panels == 1 else 3)
+                axes.text(*centre, text, ha="center", va="center", fontsize=8.5, color=colour)
+    for trial in result["trials"]:
+        if trial["status"] in (DROPPED, DIVERGED) and np.isnan(values[cell(trial)]):
+            mark(axes, across.place(trial), up.place(trial), trial["status"])
+        for which, side, edges in ((BEST, 1, x_edges[1:]), (CHOSEN, -1, x_edges[:-1])):
+            if trial["trial"] == result["selection"][which]:
+                row, column = cell(trial)
+                _mark_corner(axes, which, edges[column], y_edges[row + 1], side)
+
+
+def _mark_corner(axes: Axes, which: str, x: float, y: float, side: int) -> None:
+    """Put a mark into an upper corner of a cell: the best at the right, the chosen at the left."""
+    import matplotlib.transforms
+
+    points = matplotlib.transforms.ScaledTranslation(-side * 9 / 72, -9 / 72, axes.figure.dpi_scale_trans)
+    size = 12 if which == BEST else 7
+    edge = {"markeredgecolor": "white"} if which == BEST else {"markerfacecolor": "white"}
+    mark(axes, x, y, which, transform=axes.transData + points, markersize=size, gid=which, **edge)
+
+
+def _readable(colour: Sequence[float]) -> str:
+    """Choose black or white to be read on a colour, by its luminance."""
+    red, green, blue = colour[:3]
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+
+
+def _draw_marks(axes: Axes, result: Result, across: KeyAxis, up: KeyAxis, norm: Normalize) -> None:
+    for trial in result["trials"]:
+        if trial["status"] in (DROPPED, DIVERGED):
+            mark(axes, across.place(trial), up.place(trial), trial["status"])
+    trials = list(reversed(scored(result)))  # the best on top
+    axes.scatter(
+        [across.place(trial) for trial in trials], [up.place(trial) for trial in trials], s=42,
+        c=[trial["score"]["mean"] for trial in trials], cmap=_colour_map(result), norm=norm, edgecolor="black",
+        linewidth=0.6, zorder=4, gid=f"{across.key} {up.key}",
+    )  # fmt: skip
+    for which in (BEST, CHOSEN):
+        for trial in trials:
+            if trial["trial"] == result["selection"][which]:
+                mark(axes, across.place(trial), up.place(trial), which, gid=which)
+
+
+def _colour_map(result: Result) -> str:
+    return "viridis" if result["score"]["higher_is_better"] else "viridis_r"
+
+
+def _add_bar(figure: Figure, axes: Sequence[Axes], result: Result, norm: Normalize, scores: ScoreAxis) -> None:
+    """Add one bar of colours for all panels, at the right."""
+    import matplotlib.cm
+
+    width = figure.get_figwidth()
+    figure.subplots_adjust(right=1 - 1.15 / width)
+    place = axes[0].get_position()
+    bar_axes = figure.add_axes((1 - 0.95 / width, place.y0, 0.14 / width, place.height))
+    beyond = num_beyond([trial["score"]["mean"] for trial in scored(result)], scores)
+    extend = "neither" if not beyond else "min" if result["score"]["higher_is_better"] else "max"
+    bar = figure.colorbar(matplotlib.cm.ScalarMappable(norm, _colour_map(result)), cax=bar_axes, extend=extend)
+    bar.outline.set_visible(False)
+    bar_axes.tick_params(labelsize=8)
+    bar_axes.set_title(f"{HELD_OUT}\n{result['score']['name']}", fontsize=8.5, loc="left", parse_math=False)
+
+
+def sentence(result: Result, keys: Sequence[str]) -> str:
+    """Say what is to be seen."""
+    others = " Each cell shows the best of its trials, for the others vary." if len(keys) > 2 else ""
+    return (
+        "Where bright fields form a band that lies aslant, the two hyperparameters act together: the best value of one "
+        f"depends on the other; where it is upright or level, only one of them matters.{others}"
+    )
