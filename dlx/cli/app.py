@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dlx import __version__
-from dlx.core.errors import DlxError
+from dlx.core.errors import DlxError, UsageError
 
 app = typer.Typer(
     name="dlx",
@@ -53,6 +53,34 @@ def train(
     # As YAML in quotes: `--name null` is a name.
     given = [f"{key}={dumps(value)}" for key, value in (("device", device), ("name", name)) if value is not None]
     _show(command(config, [*(overrides or []), *given], runs_dir), quiet, json)
+
+
+@app.command()
+def cv(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file; with --cell a run.")],
+    overrides: Overrides = None,
+    cell: Annotated[
+        str | None, typer.Option(metavar="ID", help="Train this cell of the run CONFIG alone and compare.")
+    ] = None,
+    device: Device = None,
+    runs_dir: RunsDir = Path("runs"),
+    name: Name = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Search over settings, each judged by cross-validation, all trained as one, and leave a run directory."""
+    _announce(quiet)
+    given = [f"{key}={dumps(value)}" for key, value in (("device", device), ("name", name)) if value is not None]
+    changes = [*(overrides or []), *given]
+    if cell is None:
+        from dlx.commands.cv import cv as command
+
+        return _show(command(config, changes, runs_dir), quiet, json)
+    from dlx.commands.cell import repeat_cell
+
+    if changes:
+        raise UsageError("a cell is repeated as it was: with --cell nothing can be changed")
+    return _show(repeat_cell(config, cell, runs_dir), quiet, json)
 
 
 @app.command()

@@ -5,12 +5,9 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-
-from dlx.engine.population import Population
 
 
 class Clock:
@@ -35,9 +32,8 @@ class Clock:
             self._mark = time.monotonic()
         return passed
 
-    def timing(self, populations: Sequence[Population], device: torch.device) -> dict[str, Any]:
+    def timing(self, steps: int, device: torch.device) -> dict[str, Any]:
         """Give the value of timing.json: seconds, steps of all members, their rate, peak memory in bytes."""
-        steps = sum(course.num_steps for population in populations for course in population.courses)
         peak_kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         memory = {"host": peak_kilobytes * (1 if sys.platform == "darwin" else 1024)}
         if device.type == "cuda":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dlx.commands.cell import train_line
 from dlx.commands.clock import Clock
 from dlx.commands.interrupt import Interrupt, listening
 from dlx.commands.refit import refit, refit_outer
@@ -23,7 +24,7 @@ from dlx.core.errors import DataError, DivergedError, RunInterruptedError
 from dlx.core.records import Finished, Record, SearchProgress, SearchStarted
 from dlx.engine.device import choose_device, prepare_torch
 from dlx.search.cross_validation import Standing
-from dlx.search.journal import Journal
+from dlx.search.journal import Journal, Line
 from dlx.search.study import Setup, Study
 from dlx.tracking.provenance import describe_environment, hash_examples
 from dlx.tracking.run_dir import RunDir
@@ -88,7 +89,7 @@ def search(run: RunDir, setup: Setup, is_resumed: bool = False) -> Iterator[Reco
     run.write_json("environment.json", {**environment, "seeds": list(setup.cv.seed_list)})
     run.write("folds.json", folds_text(setup))
     saved = SavedSearch(run, _identity(setup), setup.device)
-    facts, clock = describe_search(setup), Clock(0.0)
+    facts, clock = describe_search(setup), Clock(saved.seconds)
     with listening() as interrupt, Journal.open(run.path) as journal:
         outer_folds = [None, *range(setup.num_folds() if setup.cv.nested else 0)]
         studies = [Study(setup, journal, saved.restore, outer_fold) for outer_fold in outer_folds]
@@ -104,7 +105,7 @@ def search(run: RunDir, setup: Setup, is_resumed: bool = False) -> Iterator[Reco
         journal.sync()
         run.write_json("result.json", result)
         run.remove(STATE)
-        run.write_json("timing.json", clock.search_timing(journal.cells.values(), setup.device))
+        run.write_json("timing.json", clock.timing(_num_steps(journal), setup.device))
         write_outputs(run, setup, facts, result, journal)
     run.finish("done", result["status"])
     yield Finished(run.path, result)
@@ -121,7 +122,8 @@ def _identity(setup: Setup) -> str:
 
 def _progress(studies: Sequence[Study], study: Study, standing: Standing, num_cells: int) -> SearchProgress:
     num_done = sum(each.num_done for each in studies)
-    best = study.best and (study.best.trial.number, study.best.mean or 0.0, study.best.se)
+    found = study.best
+    best = None if found is None or found.mean is None else (found.trial.number, found.mean, found.se)
     return SearchProgress(num_done, min(1.0, (num_done + standing.epochs_done()) / num_cells), best)
 
 
@@ -133,7 +135,7 @@ def _save(run: RunDir, setup: Setup, journal: Journal, standing: Standing, clock
     """
     if interrupt.signum or clock.has_passed(SAVE_SECONDS):
         journal.sync()
-        save_search(run, _identity(setup), standing)
+        save_search(run, _identity(setup), standing, clock.seconds())
     if interrupt.signum:
         found = f"stopped after {len(journal.cells)} cells, all saved"
         raise RunInterruptedError(f"{found}; go on with: dlx resume {run.path}", interrupt.signum)
@@ -141,3 +143,30 @@ def _save(run: RunDir, setup: Setup, journal: Journal, standing: Standing, clock
 
 def write_outputs(run: RunDir, setup: Setup, facts: dict[str, str], result: dict[str, Any], journal: Journal) -> None:
     """Write trials.csv, the figures and report.md."""
+    from dlx.reporting.search_figures import draw_search_pictures
+    from dlx.reporting.search_report import write_search_report
+    from dlx.reporting.search_tables import trials_csv
+    from dlx.search.importance import importance
+
+    run.write("trials.csv", trials_csv(result))
+    done = [trial for trial in result["trials"] if trial["status"] == "done"]
+    values, scores = [trial["values"] for trial in done], [trial["score"]["mean"] for trial in done]
+    cells = list(journal.cells.values())
+    pictures = draw_search_pictures(run.path, result, cells, importance(values, scores, setup.space))
+    write_search_report(run.path, result, facts, cells, pictures, train_lines(run, result, cells))
+
+
+def train_lines(run: RunDir, result: Mapping[str, Any], cells: Sequence[Line]) -> dict[str, str]:
+    """Give the command that repeats each cell of the best trial alone, by the cell's name."""
+    best = result["selection"]["best"]
+    names = set(result["trials"][best]["cells"]) if best is not None else set()
+    return {line["id"]: train_line(run.path, line) for line in cells if line["id"] in names}
+
+
+def _num_steps(journal: Journal) -> int:
+    """Count the steps of all cells; those of a rung of halving are among those of the next."""
+    steps: dict[Any, int] = {}
+    for line in journal.cells.values():
+        key = tuple(line.get(name) for name in ("trial", "outer_fold", "seed", "repeat", "fold"))
+        steps[key] = max(steps.get(key, 0), line["num_steps"])
+    return sum(steps.values())

@@ -6,8 +6,9 @@ from typing import Any
 
 from dlx.commands.plan import Plan
 from dlx.config.experiment import Experiment
-from dlx.core.definition import Definition
+from dlx.core.definition import Dataset, Definition
 from dlx.core.settings import Split
+from dlx.core.types import Examples
 from dlx.data.batches import num_steps
 from dlx.data.splits import Splitter, is_stratified
 
@@ -20,22 +21,22 @@ def describe(plan: Plan) -> dict[str, str]:
     """
     experiment = plan.experiment
     lines = {
-        "data": _data(plan),
+        "data": describe_data(experiment.data, plan.examples),
         "split": _split(plan),
-        "model": f"{_definition(experiment.model)}, {plan.recipe.layout().num_parameters:,} parameters",
-        "loss": _definition(experiment.loss),
-        "prior": f"{_definition(experiment.prior)} (not part of the losses shown)" if experiment.prior else "",
-        "optimizer": _definition(experiment.optimizer),
-        "schedule": _definition(experiment.schedule),
-        "training": _training(experiment, len(plan.members[0].parts.train)),
+        "model": f"{spell(experiment.model)}, {plan.recipe.layout().num_parameters:,} parameters",
+        "loss": spell(experiment.loss),
+        "prior": f"{spell(experiment.prior)} (not part of the losses shown)" if experiment.prior else "",
+        "optimizer": spell(experiment.optimizer),
+        "schedule": spell(experiment.schedule),
+        "training": spell_training(experiment, len(plan.members[0].parts.train)),
         "seeds": _seeds(experiment),
         "device": f"{plan.device}, {experiment.dtype}",
     }
     return {name: line for name, line in lines.items() if line}
 
 
-def _data(plan: Plan) -> str:
-    examples, data = plan.examples, plan.experiment.data
+def describe_data(data: Dataset, examples: Examples) -> str:
+    """Say which data there are, and how they are scaled."""
     kind = f"{len(examples.target_names)} classes" if examples.task == "classification" else "regression"
     scales = f"scale {data.scale}"
     if examples.task == "regression" and data.target_scale != data.scale:
@@ -63,7 +64,8 @@ def _folds(split: Split, num_folds: int) -> str:
     return number if split.fold_column is None else f"{number} (values of `{split.fold_column}`)"
 
 
-def _training(experiment: Experiment, num_train: int) -> str:
+def spell_training(experiment: Experiment, num_train: int) -> str:
+    """Say how long training takes, and in what portions."""
     training = experiment.training
     batch_size = training.examples_per_step(num_train)
     steps = num_steps(num_train, batch_size)
@@ -81,7 +83,7 @@ def _seeds(experiment: Experiment) -> str:
     return f"{seeds} ({'each with a split of its own' if experiment.data.split.seed is None else 'on one split'})"
 
 
-def _definition(definition: Definition) -> str:
+def spell(definition: Definition) -> str:
     """Spell a definition in one line: its name, then its settings that are not null, 0 or false."""
     settings = ((name, value) for name, value in definition if name != "name" and (value or isinstance(value, tuple)))
     return ", ".join([definition.name, *(f"{name} {_value(value)}" for name, value in settings)])

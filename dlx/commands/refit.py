@@ -18,7 +18,7 @@ from dlx.engine.fit import fit_each
 from dlx.engine.population import Population
 from dlx.search.cells import Trial, cell_name
 from dlx.search.cross_validation import Standing, populations_of, train_cells
-from dlx.search.journal import Journal
+from dlx.search.journal import Journal, Line
 from dlx.search.study import Setup, Study
 from dlx.tracking.run_dir import RunDir
 
@@ -73,6 +73,11 @@ def refit_experiment(experiment: Experiment, epochs: int, split: Mapping[str, An
     return experiment.model_copy(update={"data": data, "training": training})
 
 
+def _more_values(experiment: Experiment) -> dict[str, Any]:
+    """Give what ``refit_experiment`` changes but for the epochs, by key of the config."""
+    return {"data.split.valid": experiment.data.split.valid, "training.early_stopping": None}
+
+
 def refit_outer(setup: Setup, studies: Sequence[Study], journal: Journal) -> list[dict[str, Any]]:
     """Score what each outer fold's study chose, trained on all examples beside that fold, on the fold.
 
@@ -84,7 +89,7 @@ def refit_outer(setup: Setup, studies: Sequence[Study], journal: Journal) -> lis
     Returns:
         What each outer fold came to, in order; those whose study chose nothing are left out.
     """
-    found, trials, names = [], dict[Cell, Trial](), dict[Cell, str]()
+    found, trials, identities = [], dict[Cell, Trial](), dict[Cell, Line]()
     for study in studies:
         judged = judge_study(setup, study)
         chosen = judged["selection"]["chosen"]
@@ -92,14 +97,17 @@ def refit_outer(setup: Setup, studies: Sequence[Study], journal: Journal) -> lis
             continue
         line = judged["trials"][chosen]
         experiment = refit_experiment(study.trials[chosen].experiment, line["best_epoch"], {})
-        trial = Trial(chosen, line["values"], experiment)
+        trial = Trial(chosen, {**line["values"], **_more_values(experiment)}, experiment)
         cells = [Cell(seed, fold=study.outer_fold, trial=chosen) for seed in setup.cv.seed_list]
         trials |= dict.fromkeys(cells, trial)
-        names |= {cell: cell_name(trial, cell, trial.epochs, setup.data_hash) for cell in cells}
+        identities |= {
+            cell: {"id": cell_name(trial, cell, trial.epochs, setup.data_hash), "values": trial.values}
+            for cell in cells
+        }
         found.append((study.outer_fold, line, cells))
-    members = [setup.member(trials[cell], cell) for cell in trials if names[cell] not in journal.cells]
+    members = [setup.member(trials[cell], cell) for cell in trials if identities[cell]["id"] not in journal.cells]
     for now in train_cells(
-        populations_of(members, setup.device), Standing(), setup.bench, lambda cell, epochs: names[cell]
+        populations_of(members, setup.device), Standing(), setup.bench, lambda cell, epochs: identities[cell]
     ):
         journal.add_cells(now.lines)
     return [
@@ -108,7 +116,7 @@ def refit_outer(setup: Setup, studies: Sequence[Study], journal: Journal) -> lis
             "trial": line["trial"],
             "values": line["values"],
             "epochs": line["best_epoch"],
-            "score": _mean_score([journal.cells[names[cell]] for cell in cells], setup.score),
+            "score": _mean_score([journal.cells[identities[cell]["id"]] for cell in cells], setup.score),
             "selection_score": line["score"]["mean"],
         }
         for outer_fold, line, cells in found

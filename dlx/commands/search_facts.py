@@ -7,7 +7,6 @@ from itertools import product
 
 from dlx.commands.facts import describe_data, spell, spell_training
 from dlx.commands.search_results import fold_kind
-from dlx.data.splits import Splitter
 from dlx.search.study import Setup
 
 
@@ -28,7 +27,7 @@ def describe_search(setup: Setup) -> dict[str, str]:
         "prior": spell(experiment.prior) if experiment.prior else "",
         "optimizer": spell(experiment.optimizer),
         "schedule": spell(experiment.schedule),
-        "training": spell_training(experiment),
+        "training": spell_training(experiment, setup.splitter().sizes.train),
         "device": f"{setup.device}, {experiment.dtype}",
     }
     varying = {key.partition(".")[0] for key in setup.search.space}
@@ -43,7 +42,7 @@ def folds_text(setup: Setup) -> str:
     split, seeds = setup.experiment.data.split, setup.cv.seed_list
     lines = []
     for outer_fold in [None, *range(setup.num_folds() if setup.cv.nested else 0)]:
-        splitter = Splitter(setup.examples, split.model_copy(update={"outer_fold": outer_fold}))
+        splitter = setup.splitter(outer_fold)
         for seed, repeat, fold in product(
             seeds if split.seed is None else seeds[:1], range(setup.cv.repeats), range(splitter.num_folds)
         ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Set
 
 import torch
@@ -17,19 +16,21 @@ from dlx.tracking.run_dir import RunDir
 STATE = "checkpoints/state.safetensors"
 
 
-def save_search(run: RunDir, identity: str, standing: Standing) -> None:
+def save_search(run: RunDir, identity: str, standing: Standing, seconds: float) -> None:
     """Save the populations that are in training, as one file.
 
     Args:
         run: Where.
         identity: Hash of all that must not change.
         standing: Where the training stands.
+        seconds: What the search has taken so far.
     """
     saved = [population.save() for population in standing.populations]
     tensors = {f"{number}.{name}": tensor for number, (named, _) in enumerate(saved) for name, tensor in named.items()}
     going_on = {member.cell for population in standing.populations for member in population.members}
     curves = [[list(cell), curve] for cell, curve in standing.curves.items() if cell in going_on]
-    state = {"identity": identity, "populations": [rest for _, rest in saved], "curves": curves}
+    populations = [rest for _, rest in saved]
+    state = {"identity": identity, "populations": populations, "curves": curves, "seconds": round(seconds, 3)}
     save_tensors(run.path / STATE, tensors, state)
 
 
@@ -41,6 +42,9 @@ class SavedSearch:
         identity: As for ``save_search``.
         device: Where they go on.
 
+    Attributes:
+        seconds: What the search had taken then.
+
     Raises:
         CheckpointError: If the state is damaged or of another search.
     """
@@ -48,9 +52,12 @@ class SavedSearch:
     def __init__(self, run: RunDir, identity: str, device: torch.device) -> None:
         path = run.path / STATE
         self._device = device
-        self._tensors, state = load_tensors(path) if path.exists() else ({}, {"populations": [], "curves": []})
+        self._tensors, state = (
+            load_tensors(path) if path.exists() else ({}, {"populations": [], "curves": [], "seconds": 0.0})
+        )
         if path.exists() and (not isinstance(state, dict) or state.get("identity") != identity):
             raise CheckpointError(f"{path} belongs to another search: config or data of this run have changed since")
+        self.seconds: float = state["seconds"]
         self._populations = state["populations"]
         self._curves: dict[Cell, Curve] = {Cell(*cell): curve for cell, curve in state["curves"]}
 
@@ -62,7 +69,6 @@ class SavedSearch:
             member: Makes the member of a cell.
         """
         standing = Standing()
-        standing.curves = defaultdict(standing.curves.default_factory)
         for number, rest in enumerate(self._populations):
             cells = [Cell(*cell) for cell in rest["cells"]]
             if wanted.isdisjoint(cells):
@@ -71,5 +77,5 @@ class SavedSearch:
             own = {name.removeprefix(prefix): x for name, x in self._tensors.items() if name.startswith(prefix)}
             members = [member(cell) for cell in cells]
             standing.populations.append(Population.restore(members, own, rest, self._device))
-            standing.curves |= {cell: self._curves[cell] for cell in cells if cell in self._curves}
+            standing.curves.update((cell, self._curves[cell]) for cell in cells if cell in self._curves)
         return standing

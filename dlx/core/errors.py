@@ -7,6 +7,7 @@
     ├── RunError                      3   a run directory that cannot be made, written, read or locked
     │   └── CheckpointError           3   a checkpoint that is truncated, corrupted or foreign
     ├── DivergedError                 4   every member diverged
+    ├── CheckError                    4   a check failed
     ├── PartlyDivergedError           5   some members diverged, the others have results
     └── RunInterruptedError            130 (SIGINT) or 143 (SIGTERM); the run can be resumed
 
@@ -51,6 +52,12 @@ class CheckpointError(RunError):
 
 class DivergedError(DlxError):
     """Every member's loss stopped being finite."""
+
+    exit_code = 4
+
+
+class CheckError(DlxError):
+    """Something that must be equal, or right, is not."""
 
     exit_code = 4
 

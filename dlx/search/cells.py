@@ -68,17 +68,15 @@ def split_keys(cell: Cell) -> dict[str, Any]:
     return keys if cell.outer_fold is None else {**keys, "outer_fold": cell.outer_fold}
 
 
-def cell_overrides(values: Mapping[str, Any], cell: Cell, epochs: int | None = None) -> list[str]:
+def cell_overrides(values: Mapping[str, Any], cell: Cell, epochs: int) -> list[str]:
     """Give the ``KEY=VALUE`` that turn the config of a search into the training of one cell.
 
     Args:
         values: Those of its trial.
         cell: Who.
-        epochs: Epochs at most, where they are not those of the config.
+        epochs: Epochs at most.
     """
     settings = {key: values[key] for key in sorted(values, key=lambda key: key.count("."))}  # a section before its keys
     settings |= {f"data.split.{key}": value for key, value in split_keys(cell).items()}
-    if epochs is not None:
-        settings["training.epochs"] = epochs
-    settings["seeds"] = [cell.seed]
+    settings |= {"training.epochs": epochs, "seeds": [cell.seed]}
     return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]

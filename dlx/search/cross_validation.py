@@ -29,6 +29,8 @@ from dlx.engine.population import Member, Population
 PARTS = ("train", "valid", "test")
 Line = dict[str, Any]
 Curve = dict[str, list[float]]
+Identify = Callable[[Cell, int], Line]
+"""Gives ``id``, the name of a cell that trains for so many epochs, and ``values``, what its config has of its own."""
 
 
 class Bench(NamedTuple):
@@ -76,16 +78,16 @@ def populations_of(members: Sequence[Member], device: torch.device) -> Iterator[
         members: Of any structure.
         device: Where they train.
     """
-    by_structure: dict[str, list[Member]] = defaultdict(list)
+    by_structure: dict[Any, list[Member]] = defaultdict(list)
     for member in members:
-        by_structure[member.recipe.fingerprint].append(member)
+        by_structure[member.structure].append(member)
     for alike in by_structure.values():
         for part in chunk(alike, num_workers(device, torch.get_num_threads())):
             yield Population.build(part, device)
 
 
 def train_cells(
-    populations: Iterator[Population], standing: Standing, bench: Bench, name: Callable[[Cell, int], str]
+    populations: Iterator[Population], standing: Standing, bench: Bench, identify: Identify
 ) -> Iterator[Standing]:
     """Train populations to their ends.
 
@@ -93,7 +95,7 @@ def train_cells(
         populations: Taken one by one as cores become free.
         standing: Changed in place; holds the curves of populations that were trained before.
         bench: Data and device.
-        name: Names a cell that trains for so many epochs.
+        identify: Identifies a cell.
 
     Yields:
         Where the training stands, after each slice of time.
@@ -101,10 +103,9 @@ def train_cells(
     for found in fit_each(populations, bench.data):
         add_epochs(standing.curves, found.epochs)
         standing.populations = found.running
-        standing.lines = [
-            line for population in found.finished for line in finished_lines(population, standing.curves, bench, name)
-        ]
+        standing.lines = []
         for population in found.finished:
+            standing.lines += finished_lines(population, standing.curves, bench, identify)
             for member in population.members:
                 standing.curves.pop(member.cell, None)
         yield standing
@@ -124,7 +125,7 @@ def finished_lines(
     population: Population,
     curves: Mapping[Cell, Curve],
     bench: Bench,
-    name: Callable[[Cell, int], str],
+    identify: Identify,
     epochs: int | None = None,
 ) -> list[Line]:
     """Score the best weights of members on all their parts.
@@ -133,7 +134,7 @@ def finished_lines(
         population: Its members are finished, or stand at the end of ``epochs``.
         curves: Those of the members.
         bench: Data and device.
-        name: Names a cell that trains for so many epochs.
+        identify: Identifies a cell.
         epochs: The budget if it is less than all epochs.
 
     Returns:
@@ -152,7 +153,7 @@ def finished_lines(
         if divergence is None and not all(math.isfinite(part["loss"]) for part in scores[cell].values()):
             divergence = Divergence(course.num_steps + 1, course.last_loss)  # the last step's doing
         line = {
-            "id": name(cell, budget),
+            **identify(cell, budget),
             "trial": cell.trial,
             "seed": cell.seed,
             "repeat": cell.repeat,
@@ -161,6 +162,7 @@ def finished_lines(
             "epochs": budget,
             "stop_reason": "diverged" if divergence else course.stop_reason or "max_epochs",
             "last_epoch": course.last_epoch,
+            "num_steps": course.num_steps,
             "num_parameters": num_parameters,
             "num_train": len(member.parts.train),
             "num_valid": len(member.parts.valid),

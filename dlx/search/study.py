@@ -24,13 +24,11 @@ from dlx.engine.population import Member, MemberFactory, Population, Recipe
 from dlx.search.cells import Trial, cell_name
 from dlx.search.cross_validation import Bench, Standing, add_epochs, finished_lines, populations_of, train_cells
 from dlx.search.halving import Bracket, brackets, survivors
-from dlx.search.journal import Journal
+from dlx.search.journal import Journal, Line
 from dlx.search.pooling import pool
-from dlx.search.summary import Line, Summary, TrialCells, summarise
-from dlx.search.trials import build_sampler
+from dlx.search.summary import Summary, TrialCells, summarise
+from dlx.search.trials import DEFAULT_TRIALS, build_sampler
 
-DEFAULT_TRIALS = 20
-"""Trials of a search that does not say how many, unless it is a grid."""
 Restore = Callable[[Set[Cell], Callable[[Cell], Member]], Standing]
 """Gives the populations that train any of some cells as they were last saved, whose members a function makes."""
 
@@ -97,10 +95,13 @@ class Setup:
         data = DeviceExamples.load(self.examples, self.device, getattr(torch, self.experiment.dtype))
         return Bench(self.examples, data, self.device, self.is_pooled)
 
+    def splitter(self, outer_fold: int | None = None) -> Splitter:
+        """Give what cuts the folds, of everything or beside an outer fold."""
+        return self.factory.splitter(self.experiment.data.split.model_copy(update={"outer_fold": outer_fold}))
+
     def num_folds(self, outer_fold: int | None = None) -> int:
-        """Count the folds, of everything or beside an outer fold."""
-        split = self.experiment.data.split.model_copy(update={"outer_fold": outer_fold})
-        return Splitter(self.examples, split).num_folds
+        """Count the folds."""
+        return self.splitter(outer_fold).num_folds
 
     def cells(self, trial: int, outer_fold: int | None = None) -> list[Cell]:
         """Give the cells of a trial."""
@@ -197,7 +198,7 @@ class Study:
             self.invalid[number] = str(error)
         self.trials.append(Trial(number, values, experiment))
 
-    def _told(self, trial: Trial) -> float | None:
+    def _told(self, trial: Trial) -> Any:
         """Give what the sampler is told of a trial, and note it.
 
         A run whose repetitions grow goes on from what was told before; otherwise its old trials would not be drawn.
@@ -233,10 +234,8 @@ class Study:
     @functools.cached_property
     def _held_out_targets(self) -> dict[tuple[int, int], Any]:
         """The target of the one example that each (repeat, fold) holds out."""
-        targets, split = self.setup.examples.targets, self.setup.experiment.data.split
-        parts = Splitter(self.setup.examples, split).parts
-        seed = self.setup.cv.seed_list[0]
-        return {(cell.repeat, cell.fold): targets[parts(seed, *cell.stream_key[1:]).test[0]] for cell in self.cells(0)}
+        targets, parts = self.setup.examples.targets, self.setup.splitter(self.outer_fold).parts
+        return {(cell.repeat, cell.fold): targets[parts(*cell.stream_key).test[0]] for cell in self.cells(0)}
 
     def _train(self, trials: Sequence[Trial], bracket: Bracket) -> Iterator[Standing]:
         """Train the cells of trials, those of each bracket's rung to the same epoch."""
@@ -266,7 +265,7 @@ class Study:
         missing = [cell for name, cell in cells.items() if name not in self.journal.cells]
         self.num_done += len(trials) * len(self.cells(0)) - len(missing)
         populations, standing = self._begin(missing)
-        for now in train_cells(populations, standing, self.setup.bench, self.name):
+        for now in train_cells(populations, standing, self.setup.bench, self._identify):
             self._take_in(now.lines)
             yield now
 
@@ -276,6 +275,9 @@ class Study:
         going_on = {member.cell for population in standing.populations for member in population.members}
         others = [self._member(cell) for cell in cells if cell not in going_on]
         return itertools.chain(standing.populations, populations_of(others, self.setup.device)), standing
+
+    def _identify(self, cell: Cell, epochs: int) -> Line:
+        return {"id": self.name(cell, epochs), "values": self.trials[cell.trial].values}
 
     def _member(self, cell: Cell) -> Member:
         return self.setup.member(self.trials[cell.trial], cell)
@@ -302,7 +304,7 @@ class Study:
             lines = [
                 line
                 for population in found.finished
-                for line in finished_lines(population, standing.curves, self.setup.bench, self.name, rung)
+                for line in finished_lines(population, standing.curves, self.setup.bench, self._identify, rung)
             ]
             if rung == self.setup.experiment.training.epochs:
                 self._take_in(lines)
