@@ -153,6 +153,10 @@ class Loss(Definition):
             return None
         return f"`{self.name}` is a loss for {self.task}, but these data are for {examples.task}"
 
+    def remark(self) -> str | None:
+        """Say in a sentence how the loss differs from the negative log-likelihood, if that misleads; None if not."""
+        return None
+
     @abstractmethod
     def num_outputs(self, num_targets: int) -> int:
         """Give the number of model outputs for a number of classes or of target columns."""
