@@ -32,7 +32,9 @@ Overrides = Annotated[
 Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.", show_default=False)]
 RunsDir = Annotated[Path, typer.Option(help="Folder that the run directory is made in.")]
 Name = Annotated[str | None, typer.Option(help="Name of the experiment in the run directory's name.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Print the run directory on stdout and nothing else but warnings and errors.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print result.json on stdout and nothing else there.")]
 
 

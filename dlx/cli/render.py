@@ -83,7 +83,7 @@ class Terminal:
 
         Args:
             records: From a command.
-            quiet: Show only warnings.
+            quiet: Show only warnings, and on stdout the run directory alone.
             json_output: Print nothing on stdout but what result.json holds; progress is shown on a terminal only.
 
         Returns:
@@ -102,6 +102,8 @@ class Terminal:
                     self._show_result(record, quiet, json_output)
                 else:
                     view = self._show_or_fall_silent(view, record, pace)
+                    if isinstance(record, Started) and quiet and not json_output:
+                        _print(self._out, str(record.run_dir))  # now: an interrupted run has one, too
         finally:
             view.close()
         return result

@@ -149,10 +149,12 @@ def _initial_loss(plan: Plan, members: Sequence[Member]) -> dict[str, Any]:
     known = [loss for loss in expected if loss is not None]
     mean, std = mean_and_std(found) if all(map(math.isfinite, found)) else (None, None)
     known_mean = statistics.fmean(known) if known else None
-    is_usual = None
-    if mean is not None and known_mean:
-        is_usual = USUAL[0] * known_mean <= mean <= USUAL[1] * known_mean
-    return {"num_seeds": len(found), "mean": mean, "std": std, "expected": known_mean, "is_usual": is_usual}
+    usual = [factor * known_mean for factor in USUAL] if known_mean else None
+    is_usual = None if mean is None or usual is None else usual[0] <= mean <= usual[1]
+    return {
+        "num_seeds": len(found), "mean": mean, "std": std,
+        "expected": known_mean, "usual": usual, "is_usual": is_usual,
+    }  # fmt: skip
 
 
 def _ignorant_loss(plan: Plan, one_batch: Member, member: Member) -> float | None:

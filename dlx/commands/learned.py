@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,14 +11,16 @@ import numpy as np
 import torch
 
 from dlx.commands.plan import Plan
-from dlx.core.types import Examples
+from dlx.core.types import Examples, Sums
 from dlx.data.splits import Indices
 from dlx.engine.evaluation import predict_members
 from dlx.engine.population import Member, Population
+from dlx.metrics.calibration_error import CalibrationError, reliability
 from dlx.reporting.tables import mean_and_std
-from dlx.statistics.classification import Reliability, bin_edges, confusion_counts
+from dlx.statistics.classification import confusion_counts
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+CALIBRATION_ERROR = CalibrationError()
 GROUP = 64
 """Members that predict at once, at most."""
 MAX_VALUES = 1 << 25
@@ -119,7 +119,7 @@ def _of_classes(plan: Plan, part: str, scored: Iterable[Predicted]) -> dict[str,
         (
             each.learner,
             confusion_counts(each.targets, each.predictions.argmax(1), num_classes),
-            Reliability.of(each.targets, each.predictions),
+            _reliability(each),
         )
         for each in scored
     ]
@@ -131,6 +131,11 @@ def _of_classes(plan: Plan, part: str, scored: Iterable[Predicted]) -> dict[str,
         "calibration": _calibration(part, learners, diagrams),
         "regions": _regions(plan, learners),
     }
+
+
+def _reliability(of: Predicted) -> Sums:
+    targets = torch.from_numpy(of.targets)
+    return reliability(torch.from_numpy(of.predictions), targets, torch.ones_like(targets), CALIBRATION_ERROR.bins)
 
 
 def _of_values(plan: Plan, part: str, scored: Sequence[Predicted]) -> dict[str, Any]:
@@ -154,18 +159,18 @@ def _confusion(plan: Plan, part: str, learners: Sequence[Learner], matrices: Seq
     }
 
 
-def _calibration(part: str, learners: Sequence[Learner], diagrams: Sequence[Reliability]) -> dict[str, Any]:
-    pooled = functools.reduce(operator.add, diagrams)
-    errors = [diagram.error for diagram in diagrams]
+def _calibration(part: str, learners: Sequence[Learner], diagrams: Sequence[Sums]) -> dict[str, Any]:
+    pooled = {name: torch.stack([diagram[name] for diagram in diagrams]).sum(0).tolist() for name in diagrams[0]}
+    errors = [float(CALIBRATION_ERROR.compute(diagram)) for diagram in diagrams]
     mean, std = mean_and_std(errors)
-    held = [count or None for count in pooled.count.tolist()]
+    held = [count or None for count in pooled["count"]]
     return {
         "part": part,
         "num_seeds": len(learners),
-        "edges": bin_edges().tolist(),
-        "count": pooled.count.tolist(),
-        "confidence": [n and each / n for n, each in zip(held, pooled.confidence.tolist(), strict=True)],
-        "accuracy": [n and each / n for n, each in zip(held, pooled.correct.tolist(), strict=True)],
+        "edges": np.linspace(0, 1, CALIBRATION_ERROR.bins + 1).tolist(),
+        "count": pooled["count"],
+        "confidence": [n and each / n for n, each in zip(held, pooled["confidence"], strict=True)],
+        "accuracy": [n and each / n for n, each in zip(held, pooled["correct"], strict=True)],
         "expected_calibration_error": {"mean": mean, "std": std},
         "members": [
             {"seed": learner.seed, "expected_calibration_error": error}

@@ -73,12 +73,15 @@ def train_result(experiment: Experiment, populations: Sequence[Population], data
         for cell, course in courses.items()
     ]
     finished = [member for member in members if "last" in member]
+    remark = experiment.loss.remark()
     return {
         "schema": 1,
         "command": "train",
         "name": experiment.name,
         "status": "done" if len(finished) == len(members) else "partly_diverged" if finished else "diverged",
         "loss": experiment.loss.name,
+        **({"loss_remark": remark} if remark else {}),
+        "split_seed": experiment.data.split.seed,
         "metrics": [metric.name for metric in experiment.metrics],
         "members": members,
         "summary": {

@@ -110,7 +110,7 @@ def train_populations(
         run.write("learned.json", learned_text(found := finite(learned(plan, populations))))
         num_steps = sum(course.num_steps for population in populations for course in population.courses)
         run.write_json("timing.json", clock.timing(num_steps, plan.device))
-        write_figures_and_report(run, facts, epochs, result, found)
+        write_figures_and_report(run, plan, facts, epochs, result, found)
     run.finish("done", result["status"])
     yield Finished(run.path, result)
     raise_divergence(result, plan.experiment)
@@ -132,6 +132,7 @@ def started(run: RunDir, plan: Plan, facts: dict[str, str], epochs_done: int | N
 
 def write_figures_and_report(
     run: RunDir,
+    plan: Plan,
     facts: dict[str, str],
     epochs: list[dict[str, Any]],
     result: dict[str, Any],
@@ -143,7 +144,7 @@ def write_figures_and_report(
     from dlx.reporting.report import write_report
 
     learning_curve(epochs, result, run.path / "figures" / "learning_curve.png")
-    pictures = draw_pictures(run.path, str(result["name"]), epochs, found)
+    pictures = draw_pictures(run.path, str(result["name"]), epochs, found, plan.recipe.layout().parameters)
     write_report(run.path, result, facts, pictures)
 
 

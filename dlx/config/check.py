@@ -11,7 +11,7 @@ import numpy as np
 from dlx.config.check_split import SPLIT, largest_train, split_draws, split_of_data, split_settings
 from dlx.config.diagnostics import Fault
 from dlx.config.keys import members
-from dlx.core.definition import Dataset, FirstOrder, Loss, Metric, Model, Optimizer, Prior, Schedule
+from dlx.core.definition import Dataset, Definition, FirstOrder, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.settings import EarlyStopping
 from dlx.core.types import Examples
 from dlx.data.batches import num_steps
@@ -94,8 +94,9 @@ def _batch_of_one(model: Model, batch_size: int | str) -> Iterator[Fault]:
 def _metrics(metrics: Sequence[Metric], sections: Mapping[str, Any]) -> Iterator[Fault]:
     """The data say what a metric must fit; where they are not known, the loss does."""
     names = [metric.name for metric in metrics]
-    judge = sections.get("examples") or sections.get("loss")
-    who = "these data are" if "examples" in sections else f"`{getattr(judge, 'name', '')}` is"
+    examples = sections.get("examples")
+    judge = examples or sections.get("loss")
+    who = "these data are" if examples else f"`{getattr(judge, 'name', '')}` is"
     for i, metric in enumerate(metrics):
         if metric.name in names[:i]:
             yield Fault(("metrics", i), f"the metric `{metric.name}` is given twice")
@@ -104,6 +105,8 @@ def _metrics(metrics: Sequence[Metric], sections: Mapping[str, Any]) -> Iterator
             known: dict[str, Any] = members(Metric)
             fitting = ", ".join(name for name, other in known.items() if judge.task in other.tasks)
             yield Fault(("metrics", i), message, f"for {judge.task}: {fitting}")
+        elif examples and (mismatch := metric.mismatch(examples)):
+            yield Fault(("metrics", i, *_at_fault(metric, mismatch)), mismatch)
 
 
 def _loss(loss: Loss, examples: Examples) -> Iterator[Fault]:
@@ -111,10 +114,14 @@ def _loss(loss: Loss, examples: Examples) -> Iterator[Fault]:
         known: dict[str, Any] = members(Loss)
         fitting = [name for name, other in known.items() if other.model_construct().mismatch(examples) is None]
         if loss.name in fitting:  # with its defaults: one of its settings is at fault, which it names
-            named = [key for key in sorted(loss.model_fields_set) if f"`{key}`" in mismatch]
-            yield Fault(("loss", *named[:1]), mismatch)
+            yield Fault(("loss", *_at_fault(loss, mismatch)), mismatch)
         else:
             yield Fault(("loss",), mismatch, f"losses that fit: {', '.join(fitting) or 'none'}")
+
+
+def _at_fault(definition: Definition, mismatch: str) -> list[str]:
+    """Give the setting that a mismatch names, if it was given."""
+    return [key for key in sorted(definition.model_fields_set) if f"`{key}`" in mismatch][:1]
 
 
 def _target_scale(loss: Loss, data: Dataset, sections: Mapping[str, Any]) -> Iterator[Fault]:

@@ -218,7 +218,7 @@ def _unknown_definition(problem: Problem, source: Source, root: Section) -> Faul
     ctx = problem.error["ctx"]
     path = (*problem.path, "name") if isinstance(problem.error["input"], dict) else problem.path
     near = f"did you mean `{ctx['nearest']}`? " if ctx["nearest"] else ""
-    return Fault(path, problem.error["msg"], f"{near}known: {', '.join(ctx['known'])}")
+    return Fault(path, problem.error["msg"], ctx["elsewhere"] or f"{near}known: {', '.join(ctx['known'])}")
 
 
 def _no_definition(problem: Problem, source: Source, root: Section) -> Fault:

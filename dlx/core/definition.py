@@ -30,6 +30,7 @@ class Definition(BaseModel, ABC):
     Attributes:
         package: Package whose modules hold the built-in definitions of this family.
         family: What the family is called in messages.
+        elsewhere: Where to find what is no definition of the family but looked for there, by its name.
         exact: Whether the definition keeps company invariance to the last bit.
     """
 
@@ -38,6 +39,7 @@ class Definition(BaseModel, ABC):
     )
     package: ClassVar[str]
     family: ClassVar[str]
+    elsewhere: ClassVar[Mapping[str, str]] = {}
     exact: ClassVar[bool] = True
 
     name: str
@@ -150,6 +152,10 @@ class Loss(Definition):
         if examples.task == self.task:
             return None
         return f"`{self.name}` is a loss for {self.task}, but these data are for {examples.task}"
+
+    def remark(self) -> str | None:
+        """Say in a sentence how the loss differs from the negative log-likelihood, if that misleads; None if not."""
+        return None
 
     @abstractmethod
     def num_outputs(self, num_targets: int) -> int:
@@ -330,9 +336,17 @@ class Metric(Definition):
 
     package: ClassVar[str] = "dlx.metrics"
     family: ClassVar[str] = "metric"
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "confusion_matrix": "leave it out: a metric is one number, and every training on classes has the confusion "
+        "matrix in report.md, figures/confusion.png and learned.json"
+    }
     tasks: ClassVar[tuple[Task, ...]]
     higher_is_better: ClassVar[bool]
     gathers: ClassVar[bool] = False
+
+    def mismatch(self, examples: Examples) -> str | None:
+        """Say in a sentence why the metric tells nothing about these examples, of its task; None if it does."""
+        return None
 
     @abstractmethod
     def update(self, batch: Scored) -> Sums:

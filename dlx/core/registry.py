@@ -153,6 +153,12 @@ def _look_up(family: type[Definition], value: Any) -> Definition:
         raise PydanticCustomError(
             "definition_unknown",
             "there is no {family} `{name}`",
-            {"family": family.family, "name": name, "known": list(classes), "nearest": nearest(name, list(classes))},
+            {
+                "family": family.family,
+                "name": name,
+                "known": list(classes),
+                "nearest": nearest(name, list(classes)),
+                "elsewhere": family.elsewhere.get(name),
+            },
         )
     return classes[name].model_validate(value)

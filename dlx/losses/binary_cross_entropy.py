@@ -10,6 +10,9 @@ from torch.nn.functional import logsigmoid
 from dlx.core.definition import Loss, Tunable
 from dlx.core.types import Examples, Hyper, Task
 
+SMOOTHS = "smooths the labels, which keeps it above 0 even where every example is learned"
+"""What label smoothing does, as a clause about the loss."""
+
 
 class BinaryCrossEntropy(Loss):
     """Binary cross-entropy: minus the log-probability of the true one of two classes under a sigmoid.
@@ -39,6 +42,10 @@ class BinaryCrossEntropy(Loss):
         if examples.task == self.task and num_classes != 2:
             return f"`{self.name}` is a loss for 2 classes, but these data have {num_classes}"
         return super().mismatch(examples)
+
+    def remark(self) -> str | None:
+        """Say what smoothing does to the loss."""
+        return f"The loss {SMOOTHS}; the metric nll does not." if self.label_smoothing else None
 
     def num_outputs(self, num_targets: int) -> int:
         """One logit, whatever the data: that of class 1."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dlx.core.definition import Loss, Tunable
 from dlx.core.types import Examples, Hyper, Task
+from dlx.losses.binary_cross_entropy import SMOOTHS
 
 Weight = Annotated[float, Field(ge=1e-6, le=1e6)]
 
@@ -48,6 +49,12 @@ class CrossEntropy(Loss):
             found = len(self.class_weights)
             return f"`class_weights` needs a number for each of the {len(names)} classes ({shown}), but has {found}"
         return super().mismatch(examples)
+
+    def remark(self) -> str | None:
+        """Say what smoothing and weights do to the loss."""
+        done = [SMOOTHS] if self.label_smoothing else []
+        done += ["weighs examples by their class"] if self.class_weights is not None else []
+        return f"The loss {' and '.join(done)}; the metric nll does not." if done else None
 
     def num_outputs(self, num_targets: int) -> int:
         """One logit per class."""

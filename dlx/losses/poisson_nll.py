@@ -45,6 +45,13 @@ class PoissonNLL(Loss):
         more = f", and {len(wrong) - 1} more are none" if len(wrong) > 1 else ""
         return f"`{self.name}` is a loss for counts (whole numbers from 0), but {found} in example {row + 1}{more}"
 
+    def remark(self) -> str:
+        """Say what the loss leaves out."""
+        return (
+            "The loss is the negative log-likelihood less what no model can lower, so that 0 is a rate equal to every "
+            "count, as a mean over target columns; the metric nll is the whole of it, as a sum."
+        )
+
     def num_outputs(self, num_targets: int) -> int:
         """One log-rate per target column."""
         return num_targets

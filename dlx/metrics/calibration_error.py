@@ -32,13 +32,32 @@ class CalibrationError(Metric):
     """Number of bins B of confidences in [0, 1]."""
 
     def update(self, batch: Scored) -> Sums:
-        """Add up the weights of the right less confidences in each bin, [B], and all weights, a scalar."""
-        confidence, classes = batch.predictions.max(-1)
-        excess = ((classes == batch.targets).to(batch.weights.dtype) - confidence) * batch.weights
-        number = (confidence * self.bins).ceil().clamp(min=1, max=self.bins).unsqueeze(-1)
-        is_in = number == torch.arange(1, self.bins + 1, device=number.device)
-        return {"excess": torch.where(is_in, excess.unsqueeze(-1), 0).sum(0), "weight": batch.weights.sum()}
+        """Add up what each bin holds."""
+        return reliability(batch.predictions, batch.targets, batch.weights, self.bins)
 
     def compute(self, sums: Sums) -> Tensor:
         """Add up the sizes of all bins' gaps and divide them by all weights, a scalar."""
-        return sums["excess"].abs().sum(-1) / sums["weight"]
+        return (sums["correct"] - sums["confidence"]).abs().sum(-1) / sums["count"].sum(-1)
+
+
+def reliability(predictions: Tensor, targets: Tensor, weights: Tensor, bins: int) -> Sums:
+    """Add up what a reliability diagram shows: how often probabilities of a size are right.
+
+    Args:
+        predictions: Class probabilities, [N, C].
+        targets: True classes, [N].
+        weights: Of each example, [N].
+        bins: Number of bins B of equal width; each holds its upper edge, the first also its lower.
+
+    Returns:
+        Over the examples in each bin, [B]: their weights, ``count``; times the top probabilities, ``confidence``; of
+        those whose most probable class is the true one, ``correct``.
+
+    Source:
+        Guo et al. (2017), figure 1 and section 2.
+    """
+    confidence, classes = predictions.max(-1)
+    number = (confidence * bins).ceil().clamp(min=1, max=bins).unsqueeze(-1)
+    is_in = number == torch.arange(1, bins + 1, device=number.device)
+    values = {"count": weights, "confidence": confidence * weights, "correct": (classes == targets) * weights}
+    return {name: torch.where(is_in, value.unsqueeze(-1), 0).sum(0) for name, value in values.items()}

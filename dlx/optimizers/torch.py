@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, Literal
 
 import torch
@@ -104,8 +104,7 @@ class Torch(_Named):
     def more_keys(cls, values: Mapping[str, Any]) -> list[str]:
         """Name the arguments of the class that is chosen."""
         name = values.get("class", cls.model_fields["class"].default)
-        fields = getattr(torch.optim, name, None) and name not in UNFIT and _keywords_of(name).model_fields
-        return list(fields or ())
+        return list(_keywords_of(name).model_fields)  # asked for only where the class is one of those
 
     def init(self, theta: Tensor) -> State:
         """Find the names and shapes of the class's state by a step of zeros; a row's own begins with its first step."""
@@ -169,9 +168,16 @@ def _keywords_of(name: str) -> type[BaseModel]:
 
 def _type_of(default: Any) -> Any:
     if isinstance(default, tuple):
-        size = len(default)
-        return Annotated[tuple[float, ...], Field(strict=False, min_length=size, max_length=size)]
+        numbers = tuple.__class_getitem__((float,) * len(default))
+        return Annotated[numbers, Field(strict=False), BeforeValidator(partial(_require_length, default=default))]
     return bool if isinstance(default, bool) else float
+
+
+def _require_length(value: Any, default: tuple[float, ...]) -> Any:
+    if isinstance(value, list | tuple) and len(value) == len(default):
+        return value
+    message = "expected a list of {count} numbers, such as {default}"
+    raise PydanticCustomError("torch_length", message, {"count": len(default), "default": str(list(default))})
 
 
 def _require_accepted(name: str, keywords: Mapping[str, Any]) -> None:

@@ -12,7 +12,8 @@ from dlx.reporting.tables import format_mean
 
 FEW = 10
 """Bins with fewer predictions are drawn hollow and off the line: chance moves them far."""
-FEW_TEXT = f"found, of fewer than {FEW}"
+MANY_TEXT = "predictions of a bin"
+FEW_TEXT = f"fewer than {FEW} predictions"
 
 
 def draw(name: str, values: dict[str, Any]) -> Figure:
@@ -26,24 +27,24 @@ def draw(name: str, values: dict[str, Any]) -> Figure:
         Guo et al. (2017), "On calibration of modern neural networks", figure 1.
     """
     pooled = f"predictions of {values['num_seeds']} seeds together" if values["num_seeds"] > 1 else "one seed"
-    note = f"{pooled}\nexpected calibration error {_error(values)}"
+    note = f"{pooled}, in bins of similar probability\nexpected calibration error {_error(values)}"
     figure, (upper, lower) = panels(4.9, 2.9, f"{name}: calibration, {values['part']} part", note, rows=2)
     edges = np.array(values["edges"])
     confidence, accuracy = numbers(values["confidence"]), numbers(values["accuracy"])
-    upper.plot([0, 1], [0, 1], color=GREY, linestyle=(0, (4, 1.6)), linewidth=1.2, label="perfectly calibrated")
+    upper.plot([0, 1], [0, 1], color=GREY, linestyle=(0, (4, 1.6)), linewidth=1.2, label="probability = share of right")
     counts = np.array(values["count"])
     is_few = counts < FEW
     for x, y in zip(confidence, accuracy, strict=True):
         upper.plot([x, x], [x, y], color=COLOURS[1], linewidth=1.1)
-    upper.plot([], [], color=COLOURS[1], linewidth=1.1, label="gap")
-    for bins, line, face, text in ((~is_few, "solid", COLOURS[0], "found"), (is_few, "none", "white", FEW_TEXT)):
+    upper.plot([], [], color=COLOURS[1], linewidth=1.1, label="distance from it")
+    for bins, line, face, text in ((~is_few, "solid", COLOURS[0], MANY_TEXT), (is_few, "none", "white", FEW_TEXT)):
         if (counts[bins] > 0).any():
             upper.plot(
                 confidence[bins], accuracy[bins], color=COLOURS[0], linestyle=line, marker="o", markersize=5,
                 markerfacecolor=face, label=text, gid="few" if line == "none" else "many",
             )  # fmt: skip
     upper.set(xlim=(0, 1), ylim=(-0.03, 1.05))
-    label(upper, "", "accuracy (share of right)")
+    label(upper, "probability of the predicted class", "share of right predictions")
     add_legend(upper, loc="best")
     lower.bar(edges[:-1], counts, np.diff(edges), align="edge", color=COLOURS[5], edgecolor="white", gid="counts")
     for left, count in zip(edges[:-1], counts, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,13 @@ def picture_file(name: str) -> str:
     return f"figures/{name}.png"
 
 
-def draw_pictures(run_dir: Path, name: str, epochs: list[dict[str, Any]], learned: dict[str, Any]) -> list[Picture]:
+def draw_pictures(
+    run_dir: Path,
+    name: str,
+    epochs: list[dict[str, Any]],
+    learned: dict[str, Any],
+    shapes: Mapping[str, Sequence[int]],
+) -> list[Picture]:
     """Draw every figure that a run has numbers for.
 
     Args:
@@ -41,6 +48,7 @@ def draw_pictures(run_dir: Path, name: str, epochs: list[dict[str, Any]], learne
         name: Name of the experiment.
         epochs: Lines of metrics.jsonl.
         learned: Content of learned.json.
+        shapes: Shape of each parameter by its name.
 
     Returns:
         What was drawn, in the order of ``TITLES``.
@@ -68,7 +76,8 @@ def draw_pictures(run_dir: Path, name: str, epochs: list[dict[str, Any]], learne
         learning_rate,
         gradient_norms,
     )
-    found = {**learned, "learning_rate": learning_rate.read(epochs), "gradient_norms": gradient_norms.read(epochs)}
+    norms = gradient_norms.read(epochs, shapes)
+    found = {**learned, "learning_rate": learning_rate.read(epochs), "gradient_norms": norms}
     pictures = []
     for (key, title), artist in zip(TITLES.items(), artists, strict=True):
         if values := found.get(key):

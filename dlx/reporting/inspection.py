@@ -91,8 +91,11 @@ def _initial_lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"initial loss on a batch: {format_mean(initial['mean'], initial['std'])}{over}"
     if initial["mean"] is None or not math.isfinite(initial["mean"]):
         yield f"  suspicious: it is not finite; {WHY_NOT_FINITE}"
-    elif initial["expected"] is not None:
-        expected = f"a model that knows nothing of the inputs has {format_number(initial['expected'])}"
+    elif initial["usual"] is not None:
+        usual = " to ".join(map(format_number, initial["usual"]))
+        expected = (
+            f"a model that knows nothing of the inputs has {format_number(initial['expected'])}, usual is {usual}"
+        )
         verdict = "ok" if initial["is_usual"] else "suspicious"
         yield f"  {verdict}: {expected}{'' if initial['is_usual'] else f'; {WHY_UNUSUAL}'}"
 

@@ -111,6 +111,8 @@ def fit_sentences(result: dict[str, Any]) -> Iterator[str]:
     weights = "best" if "valid" in summary else "last"
     yield f"With the {weights} weights the {lower} loss is {means[0]}, the {upper} loss {means[1]}:"
     yield f"the gap is {difference}{over}."
+    if remark := result.get("loss_remark"):
+        yield remark
     values = differences(result, "loss", (None, lower), (None, upper))
     if values and count > 1:
         yield f"The {upper} loss is the higher one in {sum(value > 0 for value in values)} of {count} seeds."
@@ -118,14 +120,14 @@ def fit_sentences(result: dict[str, Any]) -> Iterator[str]:
         yield "The epoch was chosen by this validation loss, so the gap is estimated too small."
     yield from _after_best(result, upper)
     if values:
-        yield _gap_verdict(values, upper)
+        yield _gap_verdict(values, upper, is_one_split=result.get("split_seed") is not None)
     yield from _what_is_not_learned(result)
     yield "How low the loss can get on these data one run does not tell: compare it with a larger and a smaller model."
     if count == 1:
         yield "One seed does not tell how much of this is chance."
 
 
-def _gap_verdict(values: Sequence[float], upper: str) -> str:
+def _gap_verdict(values: Sequence[float], upper: str, is_one_split: bool) -> str:
     """Say what the gaps of the seeds are a sign of; a difference of losses, so their signs and scales do not matter."""
     low, high = min(values), max(values)
     grounds = ""
@@ -135,7 +137,8 @@ def _gap_verdict(values: Sequence[float], upper: str) -> str:
 
         margin = float(stdtrit(len(values) - 1, 0.975)) * std / math.sqrt(len(values))
         low, high = mean - margin, mean + margin
-        grounds = f" (95 % interval of its mean over seeds: {format_number(low)} to {format_number(high)})"
+        luck = "; the luck of the split, which all seeds share, is not in it" if is_one_split else ""
+        grounds = f" (95 % interval of its mean over seeds: {format_number(low)} to {format_number(high)}{luck})"
     if low > 0:
         return (
             f"The gap is positive{grounds}: examples trained on are fitted better than new ones. "

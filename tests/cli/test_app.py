@@ -128,7 +128,12 @@ def test_as_a_module() -> None:
 
 
 def test_quiet(dlx: Any) -> None:
-    assert dlx("train", "small.yaml", "--quiet") == (0, "", "")
+    code, out, err = dlx("train", "small.yaml", "--quiet")
+    assert (code, err) == (0, "")
+    run = Path(out.removesuffix("\n"))
+    assert (run / "result.json").exists()
+    resumed = dlx("resume", str(run), "training.epochs=9", "--quiet")
+    assert resumed == (0, out, "")
 
 
 def test_json_is_the_file_and_nothing_else(tmp_path: Path) -> None:

@@ -103,11 +103,14 @@ def test_lines_are_never_wrapped_or_read_as_markup(monkeypatch: pytest.MonkeyPat
     assert max(map(len, out.splitlines())) > 70
 
 
-def test_quiet_shows_only_warnings() -> None:
+def test_quiet_shows_only_warnings_and_the_run_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "5")
+    path = f"{RUN_DIR}\n"
     warning = "warning: seed 9 diverged: first non-finite loss at step 52, last finite loss 1.000e+30\n"
-    assert shown(training(), quiet=True) == ("", warning)
-    assert shown(training(), quiet=True, live=True)[0] == ""
-    assert shown([record for record in training() if not isinstance(record, EpochDone)], quiet=True) == ("", "")
+    assert shown(training(), quiet=True) == (path, warning)
+    assert shown(training(), quiet=True, live=True)[0] == path
+    assert shown([record for record in training() if not isinstance(record, EpochDone)], quiet=True) == (path, "")
+    assert shown([started()], quiet=True) == (path, ""), "an interrupted run has one, too"
 
 
 @pytest.mark.parametrize("live", [False, True])

@@ -65,6 +65,7 @@ def test_initial_loss_of_two_classes(tmp_path: Path) -> None:
     found = inspected(tmp_path, "seeds=2", "training.batch_size=48")["initial_loss"]
     assert (found["mean"], found["std"]) == pytest.approx((np.mean(losses), np.std(losses, ddof=1)), rel=1e-5)
     assert found["expected"] == pytest.approx(math.log(2))
+    assert found["usual"] == pytest.approx([math.log(2) / 2, 2 * math.log(2)])
     assert found["is_usual"]
 
 

@@ -48,10 +48,20 @@ def test_result_of_a_run(tmp_path: Path) -> None:
             assert member[part]["loss"] == pytest.approx(lines[best][part]["loss"], rel=1e-6)
             assert member["last"][part]["loss"] == pytest.approx(lines[-1][part]["loss"], rel=1e-6)
         assert set(member["test"]) == {"loss", "accuracy"}
+    assert result["split_seed"] == 0
+    assert "loss_remark" not in result
     values = [member["test"]["accuracy"] for member in result["members"]]
     expected = {"mean": statistics.fmean(values), "std": statistics.stdev(values)}
     assert result["summary"]["test"]["accuracy"] == pytest.approx(expected)
     assert set(result["summary"]["last"]) == {"train", "valid", "test"}
+
+
+def test_the_report_knows_the_split_and_the_loss(tmp_path: Path) -> None:
+    run = small_run(tmp_path, "seeds=2", "data.split.seed=null", "loss.label_smoothing=0.1", "training.epochs=2")
+    assert json.loads((run / "result.json").read_text())["split_seed"] is None
+    report = (run / "report.md").read_text()
+    assert "The loss smooths the labels" in report
+    assert "luck of the split" not in report
 
 
 @pytest.mark.parametrize(("split", "parts"), [("{valid: 0}", {"train", "test"}), ("{test: 0}", {"train", "valid"})])

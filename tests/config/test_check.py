@@ -74,6 +74,18 @@ def test_loss_that_does_not_fit(refused: Callable[..., str]) -> None:
     assert "= losses that fit: cross_entropy" in found
 
 
+@pytest.mark.parametrize(("metric", "at"), [("top_k", 11), ("{name: top_k, k: 3}", 28), ("{name: top_k, k: 10}", 28)])
+def test_top_k_of_no_more_classes_than_may_be_named(refused: Callable[..., str], metric: str, at: int) -> None:
+    found = refused(classes(50, 50, 50), f"metrics: [{metric}]\n", base=split("{}"))
+    assert found.startswith(f"x.yaml:4:{at}: top-k accuracy with k=")
+    assert "is always 1 with 3 classes: `k` must be lower" in found
+
+
+def test_top_k_of_more_classes(load: Load) -> None:
+    loaded = load("metrics: [{name: top_k, k: 2}]\n")
+    assert check(loaded.experiment, classes(50, 50, 50)) == []
+
+
 @pytest.mark.parametrize(
     ("data", "loss", "expected"),
     [

@@ -47,6 +47,9 @@ ROOT_KEYS = (
          "      |                          ^^^\n      = known: "),
         ("optimizer:\n  lr: 1\n",
          "x.yaml:4:1: this optimizer needs a `name`: one of "),
+        ("metrics: [confusion_matrix]\n",
+         "x.yaml:4:11: there is no metric `confusion_matrix`\n    4 | metrics: [confusion_matrix]\n"
+         "      |           ^^^^^^^^^^^^^^^^\n      = leave it out: a metric is one number, and every training "),
         ("prior: 3\n",
          "x.yaml:4:8: expected the name of one prior, or a mapping with `name` and its settings; found 3\n"),
         ("metrics: [accuracy, 3]\n",

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from dlx.core.types import Examples, Hyper
+from dlx.losses.binary_cross_entropy import BinaryCrossEntropy
 from dlx.losses.cross_entropy import CrossEntropy
 
 CE, NONE = CrossEntropy(), Hyper({})
@@ -32,3 +34,20 @@ def test_a_weight_for_each_class() -> None:
     assert CrossEntropy(class_weights=(1.0, 2.0, 3.0)).mismatch(classes) is None
     found = CrossEntropy(class_weights=(1.0, 2.0)).mismatch(classes)
     assert found == "`class_weights` needs a number for each of the 3 classes (a, b, c), but has 2"
+
+
+def test_what_keeps_it_from_the_likelihood_is_said(generator: torch.Generator) -> None:
+    """Smoothed, no outputs lower it to 0: its least value is the entropy of the smoothed target."""
+    smoothed, y = CrossEntropy(label_smoothing=0.1), torch.tensor([1])
+    target = np.full(4, 0.025) + np.array([0, 0.9, 0, 0])
+    outputs, h = torch.from_numpy(np.log(target)).unsqueeze(0), Hyper({"label_smoothing": torch.tensor(0.1).double()})
+    least = smoothed.value(outputs, y, h).item()
+    assert least == pytest.approx(stats.entropy(target))
+    for scale in range(1, 20):
+        away = scale * torch.randn(1, 4, generator=generator, dtype=torch.float64)
+        assert smoothed.value(outputs + away, y, h).item() >= least
+    assert "keeps it above 0" in smoothed.remark()
+    assert "keeps it above 0" in BinaryCrossEntropy(label_smoothing=0.1).remark()
+    assert CE.remark() is BinaryCrossEntropy().remark() is CrossEntropy(label_smoothing=0.0).remark() is None
+    weighted = CrossEntropy(class_weights=(1.0, 2.0)).remark()
+    assert weighted == "The loss weighs examples by their class; the metric nll does not."

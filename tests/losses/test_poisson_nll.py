@@ -65,3 +65,14 @@ def test_nll_of_large_counts_is_right_in_float32() -> None:
 def test_needs_counts(targets: tuple[float, ...], expected: str) -> None:
     assert str(LOSS.mismatch(examples(*targets))).endswith(expected)
     assert LOSS.mismatch(examples(0.0, 7.0)) is None
+
+
+@pytest.mark.parametrize("num_columns", [1, 3])
+def test_the_loss_leaves_out_what_its_remark_says(generator: torch.Generator, num_columns: int) -> None:
+    counts = torch.tensor([[0.0, 3.0, 17.0]] * 5, dtype=torch.float64)[:, :num_columns]
+    outputs = torch.randn(5, num_columns, generator=generator, dtype=torch.float64)
+    left_out = LOSS.nll(outputs, counts, NONE) - num_columns * LOSS.value(outputs, counts, NONE)
+    expected = -stats.poisson.logpmf(counts[0], counts[0]).sum()
+    torch.testing.assert_close(left_out, torch.full((5,), expected, dtype=torch.float64))
+    assert "less what no model can lower" in LOSS.remark()
+    assert "mean over target columns" in LOSS.remark()

@@ -7,7 +7,7 @@ from sklearn.calibration import calibration_curve
 from torch import Tensor
 
 from dlx.core.types import Scored
-from dlx.metrics.calibration_error import CalibrationError
+from dlx.metrics.calibration_error import CalibrationError, reliability
 
 
 def error(predictions: Tensor, targets: Tensor, bins: int = 15) -> float:
@@ -39,3 +39,29 @@ def test_errors_of_one_bin_cancel_and_those_of_two_do_not() -> None:
     targets = torch.tensor([1, 0])
     assert error(p, targets, bins=1) == pytest.approx(abs(0.5 - 0.8))
     assert error(p, targets, bins=10) == pytest.approx((0.3 + 0.9) / 2)
+
+
+def diagram(probabilities: np.ndarray, targets: np.ndarray, bins: int) -> dict[str, np.ndarray]:
+    tensors = map(torch.from_numpy, (probabilities, targets, np.ones(len(targets), dtype=np.int64)))
+    return {name: values.numpy() for name, values in reliability(*tensors, bins).items()}
+
+
+@pytest.mark.parametrize(("num_classes", "size"), [(2, 1), (3, 1000), (10, 400)])
+@pytest.mark.parametrize("bins", [1, 15])
+def test_reliability_is_scikit_learns_curve(num_classes: int, size: int, bins: int) -> None:
+    rng = np.random.default_rng(1)
+    probabilities = rng.dirichlet(np.full(num_classes, 0.3), size=size)
+    targets = rng.integers(num_classes, size=size)
+    found = diagram(probabilities, targets, bins)
+    top, right = probabilities.max(1), probabilities.argmax(1) == targets
+    accuracy, confidence = calibration_curve(right, top, n_bins=bins)
+    held = found["count"] > 0
+    np.testing.assert_allclose(found["correct"][held] / found["count"][held], accuracy)
+    np.testing.assert_allclose(found["confidence"][held] / found["count"][held], confidence)
+    np.testing.assert_array_equal(found["count"], np.histogram(top, bins, (0, 1))[0])
+
+
+def test_edges_belong_to_the_bin_below() -> None:
+    edges = np.linspace(0, 1, 16)[8:]
+    found = diagram(np.stack([edges, 1 - edges], 1), np.zeros(len(edges), dtype=np.int64), 15)
+    assert found["count"].tolist() == [0] * 7 + [1] * 8

@@ -126,7 +126,13 @@ def test_reads_resolves_and_overrides(tmp_path: Path) -> None:
             "{name: torch, class: Adam, betas: [0.9, 1.5]}",
             ["refuses these settings: Invalid beta parameter at index 1"],
         ),
-        ("{name: torch, class: Adam, betas: [0.9]}", ["`optimizer.betas` must have at least 2 entries, found 1"]),
+        *(
+            (f"{{name: torch, class: Adam, betas: {betas}}}", ["expected a list of 2 numbers, such as [0.9, 0.999]"])
+            for betas in ("[0.9]", "0.9", "[0.8, 0.9, 0.99]", "null", "{a: 1}")
+        ),
+        ("{name: torch, class: Rprop, step_sizes: 1}", ["expected a list of 2 numbers, such as [1e-06, 50]"]),
+        ("{name: torch, class: [Adam], foo: 1}", ["`optimizer.class` must be `ASGD`", "found a list"]),
+        ("{name: torch, class: {a: 1}, foo: 1}", ["`optimizer.class` must be `ASGD`", "found a mapping"]),
         ("{name: torch, class: SGD, nesterov: true}", ["Nesterov momentum requires a momentum"]),
         ("{name: torch, class: SGD, nesterov: 1}", ["`optimizer.nesterov` must be `true` or `false`"]),
         ("{name: torch, class: SGD, foreach: true}", ["unknown key `foreach`"]),
@@ -137,6 +143,13 @@ def test_faults_of_a_config(optimizer: str, words: list[str], tmp_path: Path) ->
     with pytest.raises(ConfigError) as refused:
         load(tmp_path, optimizer)
     assert all(word in str(refused.value) for word in words), str(refused.value)
+
+
+def test_a_wrong_entry_is_one_fault(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, "{name: torch, class: Adam, betas: [0.9, a]}")
+    assert "`optimizer.betas.1` must be a number" in str(refused.value)
+    assert "faults" not in str(refused.value)
 
 
 def test_state_is_a_row_of_each_part() -> None:

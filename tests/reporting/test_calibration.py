@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reporting.pictures import drawn
+from reporting.pictures import drawn, legend
 
 from dlx.reporting import calibration
 
@@ -25,6 +25,7 @@ def values(bins: dict[int, tuple[int, float, float]], num_seeds: int = 1) -> dic
     }
 
 
+BINS = ["predictions of a bin", "fewer than 10 predictions"]
 MANY = values({8: (4, 0.58, 0.25), 10: (40, 0.7, 0.6), 14: (500, 0.98, 0.99)}, 5)
 
 
@@ -39,6 +40,8 @@ def test_bins_are_drawn_where_they_are(tmp_path: Path) -> None:
     heights = [bar.get_height() for bar in lower.patches]
     assert heights == MANY["count"]
     assert [text.get_text() for text in lower.texts] == ["4", "40", "500"]
+    assert legend(figure) == ["probability = share of right", "distance from it", *BINS]
+    assert {axes.get_xlabel() for axes in figure.axes} == {"probability of the predicted class"}
     assert "0.051 ± 0.011, mean ± std over 5 seeds" in figure.texts[1].get_text()
 
 

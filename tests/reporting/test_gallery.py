@@ -26,7 +26,7 @@ def test_what_there_is_is_drawn_and_reported(tmp_path: Path) -> None:
     epochs, _ = course({0: 4}, {})
     epochs[2]["members"][0]["lr"] = 0.0005
     learned = {"confusion": values([[3, 1], [0, 5]], ["<b>", "x_y"]), "calibration": MANY}
-    pictures = draw_pictures(tmp_path, "mine", epochs, learned)
+    pictures = draw_pictures(tmp_path, "mine", epochs, learned, {})
     assert [each.title for each in pictures] == ["Confusion matrix", "Calibration", "Learning rate"]
     assert all((tmp_path / each.file).read_bytes().startswith(b"\x89PNG") for each in pictures)
     report = report_text(one_seed(), {}, pictures)
@@ -36,5 +36,5 @@ def test_what_there_is_is_drawn_and_reported(tmp_path: Path) -> None:
 
 
 def test_nothing_learned_draws_nothing(tmp_path: Path) -> None:
-    assert draw_pictures(tmp_path, "mine", course({}, {0: 2})[0], {}) == []
+    assert draw_pictures(tmp_path, "mine", course({}, {0: 2})[0], {}, {}) == []
     assert list(tmp_path.iterdir()) == []

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from reporting.pictures import drawn, legend
+from torch import nn
 
 from dlx.reporting import gradient_norms
 
-NAMES = ("0.weight", "0.bias", "2.weight", "2.bias")
+SHAPES = {"0.weight": (7, 3), "0.bias": (7,), "2.weight": (2, 7), "2.bias": (2,)}
+NAMES = tuple(SHAPES)
 
 
 def norm(seed: int, epoch: int, place: int) -> float:
@@ -35,7 +37,7 @@ def lines(lengths: dict[int, int], diverging: set[int] | None = None, names: Any
 
 
 def test_lines_and_bands(tmp_path: Path) -> None:
-    found = gradient_norms.read(lines({0: 6, 1: 9, 2: 3}, diverging={2}))
+    found = gradient_norms.read(lines({0: 6, 1: 9, 2: 3}, diverging={2}), SHAPES)
     assert found is not None
     assert (found["epochs"], found["num_seeds"]) == ([1, 2, 3, 4, 5, 6], 2)
     figure = drawn(gradient_norms, found, tmp_path)
@@ -51,9 +53,9 @@ def test_lines_and_bands(tmp_path: Path) -> None:
     assert drawn_lines["0.weight"].get_color() != drawn_lines["2.weight"].get_color()
     assert drawn_lines["0.weight"].get_linestyle() == "-"
     assert drawn_lines["0.bias"].get_linestyle() == "--"
-    assert legend(figure) == list(NAMES)
+    assert legend(figure) == ["layer 1 weights", "layer 1 biases", "layer 2 weights", "layer 2 biases"]
     text = gradient_norms.sentence(found)
-    assert "largest is that of 0.weight, 0.203, the smallest that of 2.weight, 0.0677" in text
+    assert "largest is that of layer 1 weights, 0.203, the smallest that of layer 2 weights, 0.0677" in text
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_lines_and_bands(tmp_path: Path) -> None:
     ],
 )
 def test_nothing_is_shown_where_there_is_nothing(epochs: Any) -> None:
-    assert gradient_norms.read(epochs) is None
+    assert gradient_norms.read(epochs, SHAPES) is None
 
 
 @pytest.mark.parametrize(
@@ -85,6 +87,29 @@ def test_nothing_is_shown_where_there_is_nothing(epochs: Any) -> None:
     ids=["one epoch", "all diverged", "1000 seeds", "200 tensors", "zero", "zero at times", "formula", "huge"],
 )
 def test_odd_norms(epochs: Any, tmp_path: Path) -> None:
-    found = gradient_norms.read(epochs)
+    shapes = dict.fromkeys(epochs[0]["members"][0]["gradient_norm"], (3, 2))
+    found = gradient_norms.read(epochs, shapes)
     assert found is not None
     assert len(legend(drawn(gradient_norms, found, tmp_path))) <= gradient_norms.MAX_LEGEND
+
+
+@pytest.mark.parametrize(
+    ("module", "titles"),
+    [
+        (nn.Linear(3, 2), ["weights", "biases"]),
+        (
+            nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Dropout(), nn.Linear(4, 2, bias=False)),
+            ["layer 1 weights", "layer 1 biases", "layer 1 norm weights", "layer 1 norm biases", "layer 2 weights"],
+        ),
+        (
+            nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2)),
+            ["0.weight", "0.bias", "layer 1 weights", "layer 1 biases"],
+        ),
+        (nn.ModuleDict({"encoder": nn.Linear(3, 2)}), ["encoder.weight", "encoder.bias"]),
+        (nn.Sequential(nn.Linear(3, 2), nn.PReLU(2)), ["layer 1 weights", "layer 1 biases", "1.weight"]),
+    ],
+    ids=["one layer", "batch norm", "nothing before it", "own names", "no norm"],
+)
+def test_parameters_are_named_as_a_person_would(module: nn.Module, titles: list[str]) -> None:
+    shapes = {name: tuple(each.shape) for name, each in module.named_parameters()}
+    assert gradient_norms.name_parameters(shapes) == dict(zip(shapes, titles, strict=True))

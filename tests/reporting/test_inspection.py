@@ -14,7 +14,7 @@ def found(**changes: Any) -> dict[str, Any]:
         "num_seeds": 1, "num_diverged": 0, "steps": 500, "start": 1.0, "end": 0.5, "is_overfitted": False,
         "is_falling": False,
     }  # fmt: skip
-    initial = {"num_seeds": 1, "mean": 2.4, "std": None, "expected": 2.303, "is_usual": True}
+    initial = {"num_seeds": 1, "mean": 2.4, "std": None, "expected": 2.303, "usual": [1.2, 4.6], "is_usual": True}
     return {
         "facts": {"data": "digits", "loss": "cross_entropy"},
         "layers": [{"name": "", "kind": "Linear", "output_shape": (2, 3), "num_parameters": 1234}],
@@ -49,8 +49,9 @@ def test_tables() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({}, "ok: a model that knows nothing of the inputs has 2.303"),
-        ({"initial": {"is_usual": False}}, "suspicious: a model that knows nothing of the inputs has 2.303; the first"),
+        ({}, "ok: a model that knows nothing of the inputs has 2.303, usual is 1.200 to 4.600"),
+        ({"initial": {"is_usual": False}}, "suspicious: a model that knows nothing of the inputs has 2.303, usual is"),
+        ({"initial": {"is_usual": False}}, "to 4.600; the first steps"),
         ({"initial": {"mean": None}}, "suspicious: it is not finite"),
         ({"one": {"is_overfitted": True}}, "64 examples: yes"),
         ({}, "64 examples: no"),
@@ -64,6 +65,6 @@ def test_verdicts(changes: dict[str, Any], told: str) -> None:
 
 
 def test_nothing_is_said_where_nothing_is_expected() -> None:
-    text = inspection_text(found(initial={"expected": None, "is_usual": None}))
+    text = inspection_text(found(initial={"expected": None, "usual": None, "is_usual": None}))
     assert "ok" not in words(text)
     assert "suspicious" not in text

@@ -110,6 +110,20 @@ def test_fit_of_one_seed() -> None:
     assert text.endswith("One seed does not tell how much of this is chance.")
 
 
+def test_an_interval_over_seeds_on_one_split_says_so() -> None:
+    luck = "the luck of the split, which all seeds share, is not in it"
+    for seed, is_said in ((0, True), (7, True), (None, False)):
+        text = " ".join(fit_sentences({**several_seeds(), "split_seed": seed}))
+        assert "95 % interval" in text
+        assert (luck in text) == is_said
+    assert luck not in " ".join(fit_sentences({**one_seed(), "split_seed": 0})), "one seed has no interval"
+
+
+def test_what_a_loss_says_of_itself_stands_beside_it() -> None:
+    text = " ".join(fit_sentences({**one_seed(), "loss_remark": "It is smoothed."}))
+    assert "the gap is 0.1500. It is smoothed. " in text
+
+
 def dropped(result: dict[str, Any], part: str) -> dict[str, Any]:
     result = copy.deepcopy(result)
     for place in (result["summary"], result["summary"]["last"], *result["members"]):
