@@ -24,6 +24,7 @@ from dlx.reporting.search_axes import (
     mark_legend,
     num_beyond,
     score_axis,
+    score_words,
 )
 from dlx.reporting.search_tables import HELD_OUT
 from dlx.reporting.search_trials import Result, Trial, scored
@@ -83,7 +84,7 @@ def _is_map(across: KeyAxis, up: KeyAxis) -> bool:
 
 
 def _note(result: Result, pairs: Sequence[tuple[KeyAxis, KeyAxis]], num_keys: int) -> str:
-    lines = [f"brighter is better; {_what(pairs, num_keys)}"]
+    lines = [f"brighter is better; {_what(pairs, num_keys, score_words(result))}"]
     if num_keys > 2:
         lines.append("the other hyperparameters vary, too")
     if num_keys > MAX_KEYS:
@@ -91,12 +92,11 @@ def _note(result: Result, pairs: Sequence[tuple[KeyAxis, KeyAxis]], num_keys: in
     return "\n".join([*lines, ""])
 
 
-def _what(pairs: Sequence[tuple[KeyAxis, KeyAxis]], num_keys: int) -> str:
-    best = "the best mean over folds of its trials" if num_keys > 2 else "a trial's mean over folds"
+def _what(pairs: Sequence[tuple[KeyAxis, KeyAxis]], num_keys: int, score: str) -> str:
     kinds = {_is_map(*pair) for pair in pairs}
-    texts = [f"a cell: {best}"] if True in kinds else []
-    texts += ["a mark: a trial's mean over folds"] if False in kinds else []
-    return ", ".join(texts)
+    texts = [f"a cell: {score}{', the best of those in it' if num_keys > 2 else ''}"] if True in kinds else []
+    texts += [f"a mark: {score}"] if False in kinds else []
+    return "; ".join(texts)
 
 
 def _kinds(result: Result, pairs: Sequence[tuple[KeyAxis, KeyAxis]]) -> dict[str, str]:
@@ -197,10 +197,10 @@ def _add_bar(figure: Figure, axes: Sequence[Axes], result: Result, norm: Normali
     bar_axes.set_title(f"{HELD_OUT}\n{result['score']['name']}", fontsize=8.5, loc="left", parse_math=False)
 
 
-def sentence(result: Result, keys: Sequence[str]) -> str:
+def sentence(keys: Sequence[str]) -> str:
     """Say what is to be seen."""
-    others = " Each cell shows the best of its trials, for the others vary." if len(keys) > 2 else ""
+    others = " The other hyperparameters vary, too, so that neighbours may differ by them." if len(keys) > 2 else ""
     return (
-        "Where bright fields form a band that lies aslant, the two hyperparameters act together: the best value of one "
-        f"depends on the other; where it is upright or level, only one of them matters.{others}"
+        "Where the bright region lies aslant, two hyperparameters act together: the best value of one depends on the "
+        f"other. Where it is upright or level, only one of them matters.{others}"
     )
