@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dlx.reporting.drawing import COLOURS, GREY, numbers
-from dlx.reporting.search_trials import Result, Trial, canonical, value_labels, value_text
-from dlx.reporting.tables import is_number, shorten
+from dlx.reporting.search_trials import Result, Trial, canonical, end_of_key, value_labels, value_text
+from dlx.reporting.tables import is_number
 
 LOG_DECADES = 2.0
 """Lists of numbers that span as many are drawn on a logarithmic axis."""
@@ -97,7 +97,7 @@ class KeyAxis:
         axis.set_ticks(
             self.ticks, self.labels, fontsize=8.5, rotation=90 if is_below and self.is_upright else 0, parse_math=False
         )
-        axis.set_label_text(shorten(self.key, 40), parse_math=False)
+        axis.set_label_text(end_of_key(self.key), parse_math=False)
 
 
 def key_axis(result: Result, key: str) -> KeyAxis:
