@@ -67,7 +67,7 @@ def report_text(result: dict[str, Any], facts: dict[str, str], pictures: Sequenc
         "Fit": _paragraphs(fit_sentences(result)),
         "Early stopping": _paragraphs(stopping_sentences(result)),
         "Update rule": [f"- {escape(text)}.\n" for text in remark_texts(result)],
-        "What was learned": list(_shown(pictures)),
+        "What was learned": list(shown_pictures(pictures)),
         "Diverged seeds": [f"- {text}.\n" for text in divergence_texts(result)],
         "Repeat it": _repetition(result),
     }
@@ -214,7 +214,8 @@ def stopping_sentences(result: dict[str, Any]) -> Iterator[str]:
         yield "The test data chose nothing."
 
 
-def _shown(pictures: Sequence[Picture]) -> Iterator[str]:
+def shown_pictures(pictures: Sequence[Picture]) -> Iterator[str]:
+    """Show each figure under its title, with its sentence."""
     for picture in pictures:
         yield f"### {picture.title}\n\n![{picture.title}]({picture.file})\n\n{escape(picture.sentence)}\n\n"
 

@@ -14,9 +14,9 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dlx.reporting.drawing import COLOURS, GREY
-from dlx.reporting.search_trials import Result, Trial, canonical, value_labels, value_text
-from dlx.reporting.tables import is_number, shorten
+from dlx.reporting.drawing import COLOURS, GREY, numbers
+from dlx.reporting.search_trials import Result, Trial, canonical, end_of_key, value_labels, value_text
+from dlx.reporting.tables import is_number
 
 LOG_DECADES = 2.0
 """Lists of numbers that span as many are drawn on a logarithmic axis."""
@@ -97,7 +97,7 @@ class KeyAxis:
         axis.set_ticks(
             self.ticks, self.labels, fontsize=8.5, rotation=90 if is_below and self.is_upright else 0, parse_math=False
         )
-        axis.set_label_text(shorten(self.key, 40), parse_math=False)
+        axis.set_label_text(end_of_key(self.key), parse_math=False)
 
 
 def key_axis(result: Result, key: str) -> KeyAxis:
@@ -208,7 +208,7 @@ def score_axis(scores: Iterable[float | None], *, higher_is_better: bool) -> Sco
         scores: What is to be seen; what is undefined is left out.
         higher_is_better: The direction.
     """
-    values = np.array([value for value in scores if is_number(value)], dtype=np.float64)
+    values = numbers([value for value in scores if is_number(value)])
     if not len(values):
         return ScoreAxis(0.0, 1.0, is_log=False)
     low, high = float(values.min()), float(values.max())
@@ -225,6 +225,11 @@ def score_axis(scores: Iterable[float | None], *, higher_is_better: bool) -> Sco
 def num_beyond(scores: Iterable[float], axis: ScoreAxis) -> int:
     """Count the scores that lie outside an axis."""
     return sum(not axis.low <= score <= axis.high for score in scores)
+
+
+def score_words(result: Result) -> str:
+    """Say what the score of a trial is."""
+    return "a trial's score of all predictions" if result["folds"]["pooled"] else "a trial's mean over folds"
 
 
 def mark(axes: Axes, x: float, y: float, kind: str, **settings: Any) -> None:

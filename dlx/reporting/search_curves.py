@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -49,14 +50,16 @@ def draw(result: Result, cells: Sequence[Mapping[str, Any]]) -> Figure:
     """
     shown = shown_trials(result, cells)
     count = max(map(len, shown.values()))
-    lines = f"thin lines: {'single' if count <= MAX_LINES else f'{MAX_LINES} of the'} cells"
+    thin = f"thin lines: {'single' if count <= MAX_LINES else f'{MAX_LINES} of the'} cells"
     mean = f"thick lines and bands: mean ± standard deviation over {count} cells, as far as all train"
-    note = f"{mean}\n{lines}" if count > 1 else "one cell: no mean, no band"
+    note = f"{mean}\n{thin}" if count > 1 else "one cell: no mean, no band"
     title = f"{shorten(result['name'], 24)}: learning curves over folds"
     figure, axes = panels(6.4 if len(shown) == 1 else 4.6, 3.6, title, f"{note}\n\n", 1, len(shown))
-    for panel, (name, lines) in zip(axes, shown.items(), strict=True):
+    courses = [_courses(lines) for lines in shown.values()]
+    for panel, (name, lines), each in zip(axes, shown.items(), courses, strict=True):
         panel.set_title(name, fontsize=10, loc="left", parse_math=False)
-        _draw_panel(panel, lines)
+        _set_scale(panel, list(itertools.chain(*courses)))
+        _draw_panel(panel, lines, each)
         label(panel, "epoch", f"loss ({shorten(result['loss'], 24)})")
     handles: list[Any] = [
         Line2D([], [], color=STYLES[part].colour, linestyle=STYLES[part].dashes, linewidth=2, label=NAMES[part])
@@ -75,8 +78,8 @@ def _parts(lines: Sequence[Trial]) -> list[str]:
     return [part for part in NAMES if any(line["curve"].get(part) for line in lines)]
 
 
-def _draw_panel(axes: Axes, lines: Sequence[Trial]) -> None:
-    courses = [
+def _courses(lines: Sequence[Trial]) -> list[Course]:
+    return [
         Course(
             line["seed"],
             list(range(1, 1 + len(line["curve"]["train"]))),
@@ -84,7 +87,9 @@ def _draw_panel(axes: Axes, lines: Sequence[Trial]) -> None:
         )
         for line in lines
     ]
-    _set_scale(axes, courses)
+
+
+def _draw_panel(axes: Axes, lines: Sequence[Trial], courses: Sequence[Course]) -> None:
     drawn = courses[:: -(-len(courses) // MAX_LINES)]
     for part in _parts(lines):
         style = STYLES[part]

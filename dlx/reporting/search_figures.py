@@ -55,7 +55,7 @@ def _artists(
         yield "search_slices", "Score against each hyperparameter", draw, search_slices.sentence(result, keys)
     if len(keys) > 1 and len(scored(result)) > 1:
         draw = functools.partial(search_pairs.draw, result, keys)
-        yield "search_pairs", "Pairs of hyperparameters", draw, search_pairs.sentence(result, keys)
+        yield "search_pairs", "Pairs of hyperparameters", draw, search_pairs.sentence(keys)
     if len(importance) > 1:
         draw = functools.partial(search_importance.draw, result, importance)
         yield "search_importance", "Importance of hyperparameters", draw, search_importance.sentence(importance)

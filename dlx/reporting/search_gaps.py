@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dlx.reporting.drawing import COLOURS, GREY, label, panels
-from dlx.reporting.search_axes import BEST, CHOSEN, ScoreAxis, mark, mark_legend, num_beyond, score_axis
+from dlx.reporting.search_axes import BEST, CHOSEN, ScoreAxis, mark, mark_legend, num_beyond, score_axis, score_words
 from dlx.reporting.search_tables import HELD_OUT
 from dlx.reporting.search_trials import Result, Trial, scored
 from dlx.reporting.tables import is_number, shorten
@@ -31,7 +31,7 @@ def draw(result: Result) -> Figure:
     higher = result["score"]["higher_is_better"]
     bars = ", bars: ± standard error" if len(trials) <= MAX_BARS else ""
     note = (
-        f"a mark: a trial's means over folds{bars}\n"
+        f"a mark: {score_words(result)}{bars}\n"
         f"{'below' if higher else 'above'} the line a trial is worse on {HELD_OUT} examples than on its own\n"
     )
     title = f"{shorten(result['name'], 24)}: training against {HELD_OUT} {name}"

@@ -8,13 +8,11 @@ from matplotlib.figure import Figure
 
 from dlx.reporting.drawing import COLOURS, panels
 from dlx.reporting.search_tables import HELD_OUT
-from dlx.reporting.search_trials import Result
+from dlx.reporting.search_trials import Result, end_of_key
 from dlx.reporting.tables import shorten
 
 MAX_BARS = 15
 """Hyperparameters that are drawn, at most."""
-LONGEST_KEY = 32
-"""Characters of a key, at most."""
 
 
 def draw(result: Result, importance: Mapping[str, float]) -> Figure:
@@ -26,7 +24,7 @@ def draw(result: Result, importance: Mapping[str, float]) -> Figure:
     """
     shares = sorted(importance.items(), key=lambda pair: -pair[1])
     shown = shares[:MAX_BARS]
-    names = [shorten(key, LONGEST_KEY) for key, _ in shown]
+    names = [end_of_key(key) for key, _ in shown]
     left = 0.35 + 0.078 * max(map(len, names))
     note = f"how much of the variation of the {HELD_OUT} {result['score']['name']} between trials\neach explains alone"
     note += f"; the {MAX_BARS} largest of {len(shares)}" if len(shares) > MAX_BARS else " (functional ANOVA)"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,6 +18,7 @@ from dlx.reporting.search_axes import (
     DIVERGED,
     DROPPED,
     LABEL_INCHES,
+    MARKS,
     KeyAxis,
     ScoreAxis,
     key_axis,
@@ -24,15 +26,16 @@ from dlx.reporting.search_axes import (
     mark_legend,
     num_beyond,
     score_axis,
+    score_words,
 )
 from dlx.reporting.search_tables import HELD_OUT
-from dlx.reporting.search_trials import Result, Trial, scored
+from dlx.reporting.search_trials import Result, Trial, find_trial, scored
 from dlx.reporting.tables import format_number, shorten
 
 MAX_KEYS = 4
 """Hyperparameters of which all pairs are drawn, at most."""
-MAX_WRITTEN = 6, 9
-"""Values across and up whose scores are written into their cells, at most; across, of a panel among several: 4."""
+MAX_WRITTEN = 6, 4, 9
+"""Columns of the only map, columns of one among several, and rows, in whose cells scores are written, at most."""
 
 
 def draw(result: Result, keys: Sequence[str]) -> Figure:
@@ -65,7 +68,7 @@ def draw(result: Result, keys: Sequence[str]) -> Figure:
         across.show(panel.xaxis, is_below=True)
         up.show(panel.yaxis, is_below=False)
         if _is_map(across, up):
-            _draw_cells(panel, result, across, up, norm, len(pairs))
+            _draw_cells(panel, result, Cells(across, up), norm, len(pairs))
         else:
             _draw_marks(panel, result, across, up, norm)
     _add_bar(figure, panels_, result, norm, scores)
@@ -83,7 +86,7 @@ def _is_map(across: KeyAxis, up: KeyAxis) -> bool:
 
 
 def _note(result: Result, pairs: Sequence[tuple[KeyAxis, KeyAxis]], num_keys: int) -> str:
-    lines = [f"brighter is better; {_what(pairs, num_keys)}"]
+    lines = [f"brighter is better; {_what(pairs, num_keys, score_words(result))}"]
     if num_keys > 2:
         lines.append("the other hyperparameters vary, too")
     if num_keys > MAX_KEYS:
@@ -91,18 +94,49 @@ def _note(result: Result, pairs: Sequence[tuple[KeyAxis, KeyAxis]], num_keys: in
     return "\n".join([*lines, ""])
 
 
-def _what(pairs: Sequence[tuple[KeyAxis, KeyAxis]], num_keys: int) -> str:
-    best = "the best mean over folds of its trials" if num_keys > 2 else "a trial's mean over folds"
+def _what(pairs: Sequence[tuple[KeyAxis, KeyAxis]], num_keys: int, score: str) -> str:
     kinds = {_is_map(*pair) for pair in pairs}
-    texts = [f"a cell: {best}"] if True in kinds else []
-    texts += ["a mark: a trial's mean over folds"] if False in kinds else []
-    return ", ".join(texts)
+    texts = [f"a cell: {score}{', the best of those in it' if num_keys > 2 else ''}"] if True in kinds else []
+    texts += [f"a mark: {score}"] if False in kinds else []
+    return "; ".join(texts)
 
 
 def _kinds(result: Result, pairs: Sequence[tuple[KeyAxis, KeyAxis]]) -> dict[str, str]:
     kinds = {BEST: BEST, CHOSEN: CHOSEN}
     statuses = {trial["status"] for trial in result["trials"]}
     return kinds | {kind: kind for kind in (DROPPED, DIVERGED) if kind in statuses}
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a map of two keys.
+
+    Attributes:
+        across: The key along the map.
+        up: The key up the map.
+    """
+
+    across: KeyAxis
+    up: KeyAxis
+
+    @property
+    def edges(self) -> tuple[Floats, Floats]:
+        """Bounds of the columns and of the rows."""
+        return _edges(self.across), _edges(self.up)
+
+    def find(self, trial: Trial) -> tuple[int, int]:
+        """Give row and column of a trial."""
+        x_edges, y_edges = self.edges
+        row = np.searchsorted(y_edges, self.up.place(trial)) - 1
+        return int(row), int(np.searchsorted(x_edges, self.across.place(trial)) - 1)
+
+    def best_scores(self, result: Result) -> Floats:
+        """Give the score of the best trial in each cell, NaN where there is none."""
+        x_edges, y_edges = self.edges
+        scores = np.full((len(y_edges) - 1, len(x_edges) - 1), np.nan)
+        for trial in reversed(scored(result)):  # the best last, to stay
+            scores[self.find(trial)] = trial["score"]["mean"]
+        return scores
 
 
 def _edges(axis: KeyAxis) -> Floats:
@@ -112,47 +146,49 @@ def _edges(axis: KeyAxis) -> Floats:
     return np.array([axis.limits[0], *middles, axis.limits[1]])
 
 
-def _draw_cells(axes: Axes, result: Result, across: KeyAxis, up: KeyAxis, norm: Normalize, num_panels: int) -> None:
-    x_edges, y_edges = _edges(across), _edges(up)
-    values = np.full((len(y_edges) - 1, len(x_edges) - 1), np.nan)
-
-    def cell(trial: Trial) -> tuple[int, int]:
-        row, column = (
-            int(np.searchsorted(edges, axis.place(trial))) - 1 for axis, edges in ((up, y_edges), (across, x_edges))
-        )
-        return row, column
-
-    for trial in reversed(scored(result)):  # the best last, to stay
-        values[cell(trial)] = trial["score"]["mean"]
+def _draw_cells(axes: Axes, result: Result, cells: Cells, norm: Normalize, num_panels: int) -> None:
+    scores = cells.best_scores(result)
     axes.grid(visible=False)
     picture = axes.pcolormesh(
-        x_edges, y_edges, np.ma.masked_invalid(values), cmap=_colour_map(result), norm=norm, edgecolor="white",
-        linewidth=0.8, gid=f"{across.key} {up.key}",
+        *cells.edges, np.ma.masked_invalid(scores), cmap=_colour_map(result), norm=norm, edgecolor="white",
+        linewidth=0.8, gid=f"{cells.across.key} {cells.up.key}",
     )  # fmt: skip
-    if len(x_edges) - 1 <= (MAX_WRITTEN[0] if num_panels == 1 else 4) and len(y_edges) - 1 <= MAX_WRITTEN[1]:
-        for (row, column), value in np.ndenumerate(values):
-            if np.isfinite(value):
-                centre = (x_edges[column : column + 2].mean(), y_edges[row : row + 2].mean())
-                colour = _readable(picture.cmap(norm(value)))
-                text = format_number(float(value), 4 if num_panels == 1 else 3)
-                axes.text(*centre, text, ha="center", va="center", fontsize=8.5, color=colour)
+    rows, columns = scores.shape
+    is_written = columns <= MAX_WRITTEN[0 if num_panels == 1 else 1] and rows <= MAX_WRITTEN[2]
+    if is_written:
+        digits = 4 if num_panels == 1 else 3
+        _write_scores(axes, cells, scores, lambda score: _readable(picture.cmap(norm(score))), digits)
     for trial in result["trials"]:
-        if trial["status"] in (DROPPED, DIVERGED) and np.isnan(values[cell(trial)]):
-            mark(axes, across.place(trial), up.place(trial), trial["status"])
-        for which, side, edges in ((BEST, 1, x_edges[1:]), (CHOSEN, -1, x_edges[:-1])):
-            if trial["trial"] == result["selection"][which]:
-                row, column = cell(trial)
-                _mark_corner(axes, which, edges[column], y_edges[row + 1], side)
+        if trial["status"] in (DROPPED, DIVERGED) and np.isnan(scores[cells.find(trial)]):
+            mark(axes, cells.across.place(trial), cells.up.place(trial), trial["status"])
+    for which in (BEST, CHOSEN):
+        trial = find_trial(result, which)
+        if trial is not None and is_written:
+            _mark_corner(axes, which, cells, trial)
+        elif trial is not None:
+            mark(axes, cells.across.place(trial), cells.up.place(trial), which, gid=which)
 
 
-def _mark_corner(axes: Axes, which: str, x: float, y: float, side: int) -> None:
-    """Put a mark into an upper corner of a cell: the best at the right, the chosen at the left."""
+def _write_scores(axes: Axes, cells: Cells, scores: Floats, colour: Callable[[float], str], digits: int) -> None:
+    x_edges, y_edges = cells.edges
+    for (row, column), score in np.ndenumerate(scores):
+        if np.isfinite(score):
+            centre = x_edges[column : column + 2].mean(), y_edges[row : row + 2].mean()
+            text = format_number(float(score), digits)
+            axes.text(*centre, text, ha="center", va="center", fontsize=8.5, color=colour(float(score)))
+
+
+def _mark_corner(axes: Axes, which: str, cells: Cells, trial: Trial) -> None:
+    """Put a mark into an upper corner of a trial's cell: the best at the right, the chosen at the left."""
     import matplotlib.transforms
 
-    points = matplotlib.transforms.ScaledTranslation(-side * 9 / 72, -9 / 72, axes.figure.dpi_scale_trans)
-    size = 12 if which == BEST else 7
-    edge = {"markeredgecolor": "white"} if which == BEST else {"markerfacecolor": "white"}
-    mark(axes, x, y, which, transform=axes.transData + points, markersize=size, gid=which, **edge)
+    (row, column), (x_edges, y_edges) = cells.find(trial), cells.edges
+    is_best = which == BEST
+    shift = matplotlib.transforms.ScaledTranslation((-9 if is_best else 9) / 72, -9 / 72, axes.figure.dpi_scale_trans)
+    mark(
+        axes, x_edges[column + is_best], y_edges[row + 1], which, transform=axes.transData + shift, gid=which,
+        markersize=12 if is_best else 7, markerfacecolor=MARKS[BEST]["color"] if is_best else "white",
+    )  # fmt: skip
 
 
 def _readable(colour: Sequence[float]) -> str:
@@ -197,10 +233,10 @@ def _add_bar(figure: Figure, axes: Sequence[Axes], result: Result, norm: Normali
     bar_axes.set_title(f"{HELD_OUT}\n{result['score']['name']}", fontsize=8.5, loc="left", parse_math=False)
 
 
-def sentence(result: Result, keys: Sequence[str]) -> str:
+def sentence(keys: Sequence[str]) -> str:
     """Say what is to be seen."""
-    others = " Each cell shows the best of its trials, for the others vary." if len(keys) > 2 else ""
+    others = " The other hyperparameters vary, too, so that neighbours may differ by them." if len(keys) > 2 else ""
     return (
-        "Where bright fields form a band that lies aslant, the two hyperparameters act together: the best value of one "
-        f"depends on the other; where it is upright or level, only one of them matters.{others}"
+        "Where the bright region lies aslant, two hyperparameters act together: the best value of one depends on the "
+        f"other. Where it is upright or level, only one of them matters.{others}"
     )

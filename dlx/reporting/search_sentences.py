@@ -194,7 +194,7 @@ def underfit_sentences(result: Result, cells: Sequence[Trial]) -> Iterator[str]:
     if any(is_cut):
         yield (
             f"In {sum(is_cut)} of {len(is_cut)} cells the validation loss was lowest at the last of all epochs: "
-            "trained too briefly, it underfits."
+            "more epochs may help."
         )
 
 

@@ -22,6 +22,7 @@ from dlx.reporting.search_axes import (
     mark_legend,
     num_beyond,
     score_axis,
+    score_words,
 )
 from dlx.reporting.search_tables import HELD_OUT
 from dlx.reporting.search_trials import Result, Trial, find_trial, num_fold_scores, scored
@@ -64,7 +65,7 @@ def _note(result: Result, num_keys: int) -> str:
     texts += ["in each panel the other hyperparameters vary, too"] if num_keys > 1 else []
     texts += [f"the {MAX_PANELS} most important of {num_keys}"] if num_keys > MAX_PANELS else []
     better = "higher" if result["score"]["higher_is_better"] else "lower"
-    return "\n".join([f"large marks: a trial's mean over folds ({better} is better); {texts[0]}", *texts[1:]])
+    return "\n".join([f"large marks: {score_words(result)} ({better} is better); {texts[0]}", *texts[1:]])
 
 
 def _has_dots(result: Result) -> bool:
@@ -187,7 +188,7 @@ def sentence(result: Result, keys: Sequence[str]) -> str:
     first, last = (format_number(trial["score"]["mean"]) for trial in (trials[0], trials[-1]))
     others = " Trials at one value differ, because the other hyperparameters vary, too." if len(keys) > 1 else ""
     return (
-        f"Of {len(trials)} trials the best has a mean {HELD_OUT} {name} of {first}, the worst of {last}.{others} "
-        "Differences smaller than the spread of a trial's folds may be chance. A best mark at the end of an axis says "
-        "that a better value may lie beyond it."
+        f"{len(trials)} trials have a {HELD_OUT} {name} of {last} (the worst) to {first} (the best).{others} All of "
+        "them have the same folds: whether one differs from the best by more than chance is said in the table, not by "
+        "the spread of its folds. A best mark at the end of an axis says that a better value may lie beyond it."
     )

@@ -163,20 +163,21 @@ def _chosen_table(result: Result, chosen: Trial) -> Table:
 def _outer_table(result: Result) -> Table:
     name, outer = result["score"]["name"], result["estimate"]["outer"]
     keys = short_keys(keys_of(result))
-    labels = {key: value_labels([each["values"][key] for each in outer], LONGEST_VALUE) for key in keys}
+    found = [each["values"] for each in outer if each["values"] is not None]  # None where every trial diverged
+    labels = {key: value_labels([values[key] for values in found], LONGEST_VALUE) for key in keys}
     rows = tuple(
         (
             str(each["outer_fold"]),
-            str(each["trial"]),
-            *(labels[key][canonical(each["values"][key])] for key in keys),
-            str(each["epochs"]),
+            _count_text(each["trial"]),
+            *(labels[key][canonical(each["values"][key])] if each["values"] is not None else MISSING for key in keys),
+            _count_text(each["epochs"]),
             format_number(each["score"]),
             format_number(each["selection_score"]),
         )
         for each in outer
     )
-    header = ("outer fold", "chosen trial", *keys.values(), "epochs", f"outer {name}", f"selection {name} (optimistic)")
-    return Table("choice and score of each outer fold", header, rows, _word_columns(result))
+    header = ("outer fold", "trial", *keys.values(), "epochs", f"outer {name}", f"selection {name} (optimistic)")
+    return Table("what each outer fold chose, and how that did on its examples", header, rows, _word_columns(result))
 
 
 def trials_csv(result: Result) -> str:

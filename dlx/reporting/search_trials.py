@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dlx.reporting.tables import LONGEST, is_number, shorten
@@ -66,6 +66,11 @@ def short_keys(keys: Sequence[str]) -> dict[str, str]:
     return {key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)}
 
 
+def end_of_key(key: str, longest: int = 30) -> str:
+    """Cut a key that is too long for its place at its beginning: its end tells it apart."""
+    return key if len(key) <= longest else f"…{key[1 - longest :]}"
+
+
 def canonical(value: Any) -> str:
     """Write a value such that equal values are written equally."""
     return json.dumps(value, sort_keys=True)
@@ -86,7 +91,8 @@ def value_text(value: Any) -> str:
 def value_labels(values: Sequence[Any], longest: int = LONGEST) -> dict[str, str]:
     """Write the values of a key in short, those that differ differently.
 
-    Settings that all sections among them have in common are left out, and what is cut to the same text is numbered.
+    Of a section only that is written which tells it from the others, without the keys if they do not fit. What is cut
+    to the same text is numbered.
 
     Args:
         values: All values of the key.
@@ -96,7 +102,7 @@ def value_labels(values: Sequence[Any], longest: int = LONGEST) -> dict[str, str
         Labels by canonical value.
     """
     distinct = {canonical(value): value for value in values}
-    full = dict(zip(distinct, map(value_text, _without_common(list(distinct.values()))), strict=True))
+    full = {key: _fitting(_distinguishing(value, distinct.values()), longest) for key, value in distinct.items()}
     labels = {key: shorten(text, longest) for key, text in full.items()}
     texts = list(labels.values())
     for place, (key, text) in enumerate(zip(distinct, texts, strict=True)):
@@ -106,16 +112,24 @@ def value_labels(values: Sequence[Any], longest: int = LONGEST) -> dict[str, str
     return labels
 
 
-def _without_common(values: Sequence[Any]) -> Sequence[Any]:
-    """Leave out of sections what all of them have, if something is left of each."""
-    sections = [value for value in values if isinstance(value, Mapping)]
-    if len(sections) < 2:
-        return values
-    entries = [{(key, canonical(each)) for key, each in section.items()} for section in sections]
-    common = {key for key, _ in set.intersection(*entries)}
-    if any(set(section) <= common for section in sections):
-        return values
-    return [
-        {key: each for key, each in value.items() if key not in common} if isinstance(value, Mapping) else value
-        for value in values
-    ]
+def _fitting(value: Any, longest: int) -> str:
+    text = value_text(value)
+    is_short = len(text) <= longest or not isinstance(value, Mapping)
+    return text if is_short else " ".join(value_text(each) for each in value.values())
+
+
+def _distinguishing(value: Any, values: Iterable[Any]) -> Any:
+    """Leave of a section its name, if another has a different one, and what is not the same in all of its name."""
+    if not isinstance(value, Mapping):
+        return value
+    sections = [{"name": each} if isinstance(each, str) else each for each in values]
+    sections = [each for each in sections if isinstance(each, Mapping)]
+    named = [each for each in sections if each.get("name") == value.get("name")]
+    own = {
+        key: each
+        for key, each in value.items()
+        if not all(key in other and canonical(other[key]) == canonical(each) for other in named)
+    }
+    if "name" in value and (len(named) < len(sections) or not own):
+        own = {"name": value["name"], **own}
+    return own or value
