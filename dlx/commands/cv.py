@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dlx.commands.cell import train_line
+from dlx.commands.changes import refuse_changes
 from dlx.commands.clock import Clock
 from dlx.commands.interrupt import Interrupt, listening
 from dlx.commands.refit import refit, refit_outer
@@ -18,21 +19,22 @@ from dlx.commands.search_facts import describe_search, folds_text
 from dlx.commands.search_results import search_result
 from dlx.commands.search_saving import STATE, SavedSearch, save_search
 from dlx.config.experiment import resolved_yaml
-from dlx.config.load import load_experiment_and_data
+from dlx.config.load import load_experiment, load_experiment_and_data
 from dlx.config.space import Space
-from dlx.core.errors import DataError, DivergedError, RunInterruptedError
+from dlx.core.errors import DataError, DivergedError, RunError, RunInterruptedError, UsageError
 from dlx.core.records import Finished, Record, SearchProgress, SearchStarted
 from dlx.engine.device import choose_device, prepare_torch
 from dlx.search.cross_validation import Standing
 from dlx.search.journal import Journal, Line
 from dlx.search.study import Setup, Study
+from dlx.search.trials import DEFAULT_TRIALS
 from dlx.tracking.provenance import describe_environment, hash_examples
 from dlx.tracking.run_dir import RunDir
 
 SAVE_SECONDS = 30.0
 """Time between saved states: what a killed process loses at most."""
-GROWABLE = ("search.trials", "cv.repeats")
-"""What a resumed search may have more of."""
+GROWABLE = {"search.trials": DEFAULT_TRIALS, "cv.repeats": 1}
+"""What a resumed search may have more of, and what null stands for."""
 RESULTS = ("result.json", "timing.json", "report.md", "trials.csv", "best.yaml")
 """What a run directory has once its search is done, beside figures."""
 
@@ -56,6 +58,36 @@ def cv(config: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[Recor
     with run.ending():
         run.write("config.input.yaml", text)
         yield from search(run, setup)
+
+
+def resume_search(run: RunDir, overrides: Sequence[str]) -> Iterator[Record]:
+    """Go on with a search that was stopped, or extend one that is done.
+
+    Args:
+        run: Its run directory.
+        overrides: ``search.trials=N`` or ``cv.repeats=N``, more than before; nothing else may change.
+
+    Yields:
+        As ``cv`` does.
+
+    Raises:
+        UsageError: If an override would change anything else.
+        RunError: If the search is done and not extended.
+        CheckpointError: If the saved state is damaged or of another search.
+    """
+    config = run.path / "config.resolved.yaml"
+    before = load_experiment(config).experiment
+    setup, _ = load_search(config, overrides)
+    refuse_changes(before, setup.experiment, GROWABLE, "cv")
+    if run.facts["status"] == "done" and setup.experiment == before:
+        more = f"dlx resume {run.path} {'cv.repeats' if setup.search.method == 'grid' else 'search.trials'}=N"
+        raise RunError(f"{run.path} is done: there is nothing to resume; to extend it: {more}")
+    if setup.search.budget == "hyperband" and setup.search.trials != before.search.trials:
+        raise UsageError("the brackets of hyperband follow from the number of trials, which cannot grow; search anew")
+    run.begin()
+    for name in RESULTS:  # of a search that was done
+        run.remove(name)
+    yield from search(run, setup, is_resumed=True)
 
 
 def load_search(config: Path, overrides: Sequence[str]) -> tuple[Setup, str]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+from dlx.commands.changes import refuse_changes
+from dlx.commands.cv import resume_search
 from dlx.commands.plan import Plan
 from dlx.commands.saving import load_state
 from dlx.commands.train import RESULTS, build_populations, train_populations
 from dlx.config.experiment import Experiment
 from dlx.config.load import load_experiment, load_experiment_and_data
-from dlx.core.errors import RunError, UsageError
+from dlx.core.errors import RunError
 from dlx.core.records import Record
 from dlx.engine.population import Population
 from dlx.tracking.run_dir import RunDir
@@ -25,10 +25,11 @@ def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
 
     Args:
         path: The run directory.
-        overrides: ``training.epochs=N`` with more epochs than before; nothing else may change.
+        overrides: ``training.epochs=N``, or of a search ``search.trials=N`` and ``cv.repeats=N``, more than before;
+            nothing else may change.
 
     Yields:
-        As ``train`` does.
+        As ``train`` or ``cv`` does.
 
     Raises:
         UsageError: If an override would change anything else.
@@ -40,9 +41,12 @@ def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
         config = path / "config.resolved.yaml"
         if not config.exists():
             raise RunError(f"{path} was stopped before it began; train anew")
+        if run.facts["command"] == "cv":
+            yield from resume_search(run, overrides)
+            return
         before = load_experiment(config).experiment
         loaded, examples = load_experiment_and_data(config, overrides)
-        _refuse_changes(before, loaded.experiment)
+        refuse_changes(before, loaded.experiment, {GROWABLE: before.training.epochs}, "train")
         plan = Plan.make(loaded.experiment, examples)
         populations = load_state(run, plan) or build_populations(plan)
         if run.facts["status"] == "done":
@@ -63,29 +67,3 @@ def _refuse_what_changes_nothing(
     if after.training.epochs == before.training.epochs:
         more = f"dlx resume {path} {GROWABLE}={2 * before.training.epochs}"
         raise RunError(f"{path} is done: there is nothing to resume; for more epochs: {more}")
-
-
-def _refuse_changes(before: Experiment, after: Experiment) -> None:
-    """Refuse everything but more epochs, with the difference shown."""
-    old, new = (_leaves(each.model_dump(mode="json")) for each in (before, after))
-    less = after.training.epochs < before.training.epochs
-    changed = [
-        f"{key}: {old.get(key, '-')} -> {new.get(key, '-')}"
-        for key in {**old, **new}
-        if old.get(key) != new.get(key) and (key != GROWABLE or less)
-    ]
-    if changed:
-        raise UsageError(
-            f"a resumed run may only have more {GROWABLE}, but this would change "
-            + "; ".join(changed)
-            + "; train anew with: dlx train config.resolved.yaml KEY=VALUE"
-        )
-
-
-def _leaves(tree: Any, path: str = "") -> dict[str, str]:
-    """Give the settings of a config by their keys, as in ``optimizer.lr``, each written as JSON."""
-    if not isinstance(tree, dict):
-        return {path: json.dumps(tree)}
-    return {
-        key: leaf for name, value in tree.items() for key, leaf in _leaves(value, f"{path}.{name}".strip(".")).items()
-    }

@@ -54,6 +54,7 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     ("command", "flags"),
     [
         ("train", {"--device", "--runs-dir", "--name", "--quiet", "--json"}),
+        ("cv", {"--cell", "--device", "--runs-dir", "--name", "--quiet", "--json"}),
         ("resume", {"--quiet", "--json"}),
         ("inspect", {"--device", "--json"}),
         ("config", set()),
@@ -64,7 +65,7 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 )
 def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
     group: Any = typer.main.get_command(app)
-    assert set(group.commands) == {"train", "resume", "inspect", "config", "schema", "list", "describe"}
+    assert set(group.commands) == {"train", "cv", "resume", "inspect", "config", "schema", "list", "describe"}
     options = {
         name
         for parameter in group.commands[command].params
