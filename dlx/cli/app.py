@@ -77,12 +77,15 @@ def cv(
     if cell is None:
         from dlx.commands.cv import cv as command
 
-        return _show(command(config, changes, runs_dir), quiet, json)
+        _show(command(config, changes, runs_dir), quiet, json)
+        return
     from dlx.commands.cell import repeat_cell
 
     if changes:
         raise UsageError("a cell is repeated as it was: with --cell nothing can be changed")
-    return _show(repeat_cell(config, cell, runs_dir), quiet, json)
+    _show(repeat_cell(config, cell, runs_dir), quiet, json)
+    if not (quiet or json):
+        sys.stdout.write(f"cell {cell} comes to the same bits alone as in the search\n")
 
 
 @app.command()

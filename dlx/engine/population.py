@@ -318,6 +318,7 @@ class Population:
         self.state = {name: tensor[sources] for name, tensor in self.state.items()}
         self.steps = self.steps[sources]
         self.rows = members
+        self.losses = self.losses.new_empty(0, len(members))
 
 
 def with_twin(members: Sequence[int]) -> list[int]:
