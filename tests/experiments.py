@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -58,6 +59,7 @@ def make_members(
     prior: dict[str, Any] | None = None,
     schedule: dict[str, Any] | None = None,
     split: dict[str, Any] | None = None,
+    columns: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
     num_features: int = 5,
     num_targets: int = 3,
@@ -68,6 +70,7 @@ def make_members(
     chosen = registered(Loss)[loss]() if isinstance(loss, str) else loss
     is_count = chosen.raw_targets
     examples = make_examples(chosen.task, num_features=num_features, num_targets=num_targets, is_count=is_count)
+    examples = dataclasses.replace(examples, columns=columns or {})
     own = {"hidden": hidden, "activation": registered(Activation)[activation]()} if model == "mlp" else {}
     target_scale = "none" if is_count else "standard"
     dataset: Dataset = TwoMoons(split=Split(**(split or {})), target_scale=target_scale)

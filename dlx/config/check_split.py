@@ -164,7 +164,8 @@ def _too_few_folds(splitter: Splitter) -> Iterator[Fault]:
     elif split.folds == "leave_one_out":
         if num_folds < 2:
             yield Fault((*SPLIT, "folds"), f"leave_one_out needs at least 2 examples, but there are {num_folds}")
-        yield from _no_such_fold(split, num_folds, num_folds, f"of {num_folds} examples")
+        else:
+            yield from _no_such_fold(split, num_folds, num_folds, f"of {num_folds} examples")
 
 
 def _divided_groups(splitter: Splitter) -> Iterator[Fault]:

@@ -74,7 +74,10 @@ def test_the_resolved_config_repeats_a_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_pictures")
-@pytest.mark.parametrize("split", ["{seed: 0}", "{seed: null}", "{folds: 4, fold: 1, repeat: 2, seed: 0}"])
+@pytest.mark.parametrize(
+    "split",
+    ["{seed: 0}", "{seed: null}", "{folds: 4, fold: 1, repeat: 2, seed: 0}", "{folds: 3, groups: x, seed: null}"],
+)
 def test_every_seed_equals_its_own_lone_run(tmp_path: Path, split: str) -> None:
     overrides = [f"data.split={split}", "training.epochs=12", "training.early_stopping={patience: 2}"]
     run = small_run(tmp_path, "seeds=5", *overrides)

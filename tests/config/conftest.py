@@ -2,9 +2,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from config.checked import check
 
+from dlx.config.diagnostics import render
 from dlx.config.load import Loaded, load_experiment
 from dlx.core.errors import ConfigError
+from dlx.core.types import Examples
 
 BASE = "data: digits\nmodel: mlp\nloss: cross_entropy\n"
 
@@ -29,5 +32,18 @@ def faults(load: Callable[..., Loaded], tmp_path: Path) -> Callable[..., str]:
         with pytest.raises(ConfigError) as caught:
             load(text, *overrides, base=base)
         return str(caught.value).replace(f"{tmp_path}/", "")
+
+    return rendered
+
+
+@pytest.fixture
+def refused(load: Callable[..., Loaded]) -> Callable[..., str]:
+    """Gives the rendered faults of a config that is valid, but not for these data."""
+
+    def rendered(examples: Examples, text: str = "", base: str = "data: digits\nmodel: mlp\nloss: mse\n") -> str:
+        loaded = load(text, base=base)
+        found = check(loaded.experiment, examples)
+        assert found
+        return render(found, loaded.source).replace(f"{loaded.source.path.parent}/", "")
 
     return rendered

@@ -1,54 +1,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from config.checked import SMALL, check, classes, split, values
 
-from dlx.config.check import contradictions
-from dlx.config.diagnostics import Fault, render
-from dlx.config.experiment import Experiment
 from dlx.config.load import Loaded, load_experiment, load_experiment_and_data
 from dlx.core.errors import ConfigError, DataError
 from dlx.core.types import Examples
-from dlx.data.splits import Splitter
 from dlx.datasets.iris import Iris
 
 Load = Callable[..., Loaded]
-SMALL = "training: {batch_size: 1}\n"
-
-
-def classes(*counts: int) -> Examples:
-    targets = np.repeat(np.arange(len(counts)), counts)
-    names = tuple(f"kind {label}" for label in range(len(counts)))
-    return Examples(np.zeros((len(targets), 2)), targets, "classification", ("a", "b"), names)
-
-
-def values(number: int) -> Examples:
-    return Examples(np.zeros((number, 2)), np.zeros((number, 1)), "regression", ("a", "b"), ("target",))
-
-
-def check(experiment: Experiment, examples: Examples) -> list[Fault]:
-    derived = {"metrics"} - experiment.model_fields_set
-    return contradictions({**{k: v for k, v in experiment if k not in derived}, "examples": examples})
-
-
-@pytest.fixture
-def refused(load: Load) -> Callable[..., str]:
-    def rendered(examples: Examples, text: str = "", base: str = "data: digits\nmodel: mlp\nloss: mse\n") -> str:
-        loaded = load(text, base=base)
-        found = check(loaded.experiment, examples)
-        assert found
-        return render(found, loaded.source).replace(f"{loaded.source.path.parent}/", "")
-
-    return rendered
-
-
-def split(settings: str, loss: str = "cross_entropy") -> str:
-    return f"data: {{name: digits, split: {settings}}}\nmodel: mlp\nloss: {loss}\n"
 
 
 def test_data_that_fit(load: Load) -> None:
@@ -126,36 +89,6 @@ def test_one_class(refused: Callable[..., str]) -> None:
     assert found.startswith("x.yaml:1:1: classification needs at least 2 classes, but the data have 1\n")
 
 
-def test_more_folds_than_examples(refused: Callable[..., str]) -> None:
-    assert refused(values(4), SMALL, base=split("{folds: 5}", "mse")) == (
-        "x.yaml:1:37: 5 folds need as many examples, but there are 4\n"
-        "    1 | data: {name: digits, split: {folds: 5}}\n      |                                     ^"
-    )
-
-
-@pytest.mark.parametrize(
-    ("examples", "settings", "expected"),
-    [
-        (values(0), "{}", "x.yaml:1:22: no example is left for training: of 0 examples go 0 for validation and 0 for"),
-        (values(3), "{valid: 0.5, test: 0.4}",
-         "x.yaml:1:22: no example is left for training: of 3 examples go 2 for validation and 1 for test\n"),
-        (values(10), "{valid: 0.04}",
-         "x.yaml:1:37: the validation part is empty: 0.04 of 10 examples is less than one\n"
-         "    1 | data: {name: digits, split: {valid: 0.04}}\n      |                                     ^^^^\n"
-         "      = make data.split.valid larger, or 0 for no such part"),
-        (values(9), "{folds: 3, valid: 0.08}",
-         "x.yaml:1:47: the validation part is empty: 0.08 of 6 examples is less than one\n"),
-        (values(10), "{test: 0.04}", "x.yaml:1:36: the test part is empty: 0.04 of 10 examples is less than one\n"),
-        (values(100), "{stratify: true}",
-         "x.yaml:1:40: a split can keep the proportions of classes only, not of values\n"
-         "    1 | data: {name: digits, split: {stratify: true}}\n      |                                        ^^^^\n"
-         "      = set data.split.stratify=false, or leave it out"),
-    ],
-)  # fmt: skip
-def test_parts(refused: Callable[..., str], examples: Examples, settings: str, expected: str) -> None:
-    assert refused(examples, SMALL, base=split(settings, "mse")).startswith(expected)
-
-
 def test_batch_larger_than_the_training_part(refused: Callable[..., str]) -> None:
     assert refused(values(50), "training: {batch_size: 31}\n") == (
         "x.yaml:4:24: a batch of 31 is larger than the training part, which has 30 examples\n"
@@ -164,37 +97,6 @@ def test_batch_larger_than_the_training_part(refused: Callable[..., str]) -> Non
     )
     assert refused(values(50), "training: {epochs: 3}\n").startswith("x.yaml:4:1: a batch of 64 is larger")
     assert refused(values(50)).startswith("x.yaml:1:1: a batch of 64 is larger")
-
-
-@pytest.mark.parametrize(
-    ("examples", "settings", "expected"),
-    [
-        (classes(50, 1), "{}",
-         "x.yaml:1:22: class `kind 1` has 1 of the 3 examples that a stratified split needs of each\n"
-         "    1 | data: {name: digits, split: {}}\n      |                      ^^^^^\n"
-         "      = set data.split.stratify=false"),
-        (classes(50, 1), "{stratify: true, valid: 0.1}",
-         "x.yaml:1:40: class `kind 1` has 1 of the 3 examples that a stratified split needs of each\n"),
-        (classes(20, 4), "{folds: 5}",
-         "x.yaml:1:37: class `kind 1` has 4 of the 5 examples that a stratified split with folds=5 needs of each\n"),
-        (classes(20, 3), "{folds: 2}",
-         "x.yaml:1:37: class `kind 1` has 3 of the 4 examples that a stratified split with folds=2 needs of each\n"),
-        (classes(5, 5, 5, 5), "{valid: 0.1, test: 0.4}",
-         "x.yaml:1:37: the valid part has 2 examples, fewer than the 4 classes of a stratified split\n"
-         "    1 | data: {name: digits, split: {valid: 0.1, test: 0.4}}\n"
-         "      |                                     ^^^\n      = set data.split.stratify=false"),
-        (classes(5, 5, 5, 5), "{valid: 0.4, test: 0.1}",
-         "x.yaml:1:48: the test part has 2 examples, fewer than the 4 classes of a stratified split\n"),
-        (classes(5, 5, 5, 5), "{valid: 0.5, test: 0.4}",
-         "x.yaml:1:22: the train part has 2 examples, fewer than the 4 classes of a stratified split\n"),
-    ],
-)  # fmt: skip
-def test_stratified(refused: Callable[..., str], examples: Examples, settings: str, expected: str) -> None:
-    assert refused(examples, SMALL, base=split(settings)).startswith(expected)
-
-
-def test_not_stratified_is_the_way_out(load: Load) -> None:
-    assert check(load(SMALL, base=split("{stratify: false}")).experiment, classes(50, 1)) == []
 
 
 ONE_OF_EACH = """\
@@ -291,44 +193,6 @@ def test_faults_come_before_data_that_cannot_be_read(tmp_path: Path, monkeypatch
 def test_all_faults_at_once(refused: Callable[..., str]) -> None:
     found = refused(classes(50), "training: {batch_size: 99}\n", base=split("{stratify: true}", "mse"))
     assert found.endswith("3 faults in x.yaml")
-
-
-# Rare classes beside common ones: where they are few, a cut may leave one of them with a single example.
-COUNTS = st.lists(st.sampled_from([2, 3, 12, 4, 20, 1]), min_size=1, max_size=4)
-
-
-@st.composite
-def fractions(draw: st.DrawFn) -> dict[str, Any]:
-    valid = draw(st.sampled_from([0.0, 0.1, 0.2, 0.25, 1 / 3, 0.5, 0.7]))
-    settings: dict[str, Any] = {"valid": valid, "seed": draw(st.sampled_from([0, None]))}
-    if draw(st.booleans()):
-        folds = draw(st.sampled_from([2, 2, 3, 5]))
-        return settings | {"folds": folds, "repeat": draw(st.integers(0, 2))}
-    return settings | {"test": draw(st.sampled_from([None, 0.0, 0.1, 0.2, 0.25, 1 / 3, 0.5]))}
-
-
-@settings(deadline=None, derandomize=True, max_examples=200)
-@given(COUNTS, fractions(), st.sampled_from([True, True, True, False]), st.integers(0, 3))
-def test_what_passes_can_be_split(counts: list[int], fractions: dict[str, Any], is_task: bool, seed: int) -> None:
-    valid, test = fractions["valid"], fractions.get("test", 0)
-    assume(valid + (0.2 if test is None else test) < 1)
-    examples = classes(*counts) if is_task else values(sum(counts))
-    tree = {
-        "data": {"name": "digits", "split": fractions},
-        "model": "linear",
-        "loss": "cross_entropy" if is_task else "mse",
-        "training": {"batch_size": 1, "early_stopping": None},
-    }
-    experiment = Experiment.model_validate(tree)
-    if check(experiment, examples):
-        return
-    folds = experiment.data.split.folds
-    for fold in range(folds or 1):
-        parts = Splitter(examples, experiment.data.split).parts(seed, experiment.data.split.repeat, fold)
-        assert sorted(np.concatenate([parts.train, parts.valid, parts.test])) == list(range(len(examples)))
-        assert len(parts.train) > 0
-        assert (len(parts.valid) > 0) == (valid > 0)
-        assert (len(parts.test) > 0) == (folds is not None or test != 0)
 
 
 def test_a_rule_that_cannot_train_this(load: Load) -> None:

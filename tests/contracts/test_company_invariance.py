@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from experiments import NEEDS, differing, make_members, rates_for, train
@@ -185,6 +186,42 @@ def test_ragged_folds() -> None:
         alone |= train([member], examples)
     assert differing(train(members, examples), alone) == []
     assert differing(train(members[::-1], examples), alone) == []
+
+
+UNEQUAL: dict[str, dict[str, Any]] = {
+    "groups": {"folds": 4, "groups": "batch", "valid": 0.2},
+    "stratified groups": {"folds": 3, "groups": "batch", "valid": 0.3, "stratify": True},
+    "fold column": {"fold_column": "batch", "valid": 0.2},
+    "time series": {"folds": 4, "time_series": True, "valid": 0.2},
+    "nested time series": {"folds": 3, "time_series": True, "valid": 0.3, "outer_fold": 2},
+}
+"""Folds whose training parts differ by half or more."""
+
+
+@pytest.mark.parametrize("batch_size", [13, "full"])
+@pytest.mark.parametrize("kind", UNEQUAL)
+def test_unequal_folds(kind: str, batch_size: int | str) -> None:
+    """Alone means cut alone, too: what a member is padded to may not follow from which folds were cut before."""
+    split = UNEQUAL[kind]
+    batches = np.repeat(np.arange(7), [37, 3, 5, 20, 9, 9, 7])
+    experiment = {
+        "loss": "cross_entropy" if "stratify" in split else "mse",
+        "num_targets": 2,
+        "columns": {"batch": np.random.default_rng(1).permutation(batches)},
+        "training": {"batch_size": batch_size},
+        "layers": {"batch_norm": True, "dropout": 0.2},
+        "hidden": (9,),
+    }
+    cells = [Cell(seed, 0, fold) for fold in range(split.get("folds", 7)) for seed in (0, 1)]
+    members, examples = make_members(cells, split=split, **experiment)
+    lengths = [len(member.parts.train) for member in members]
+    assert max(lengths) > 1.4 * min(lengths)
+    alone: dict[Cell, Any] = {}
+    for cell in cells:
+        alone |= train(make_members([cell], split={**split, "fold": cell.fold}, **experiment)[0], examples)
+    assert differing(train(members, examples), alone) == []
+    assert differing(train(members[::-1], examples), alone) == []
+    assert differing(train(members[1:4], examples), alone) == []
 
 
 def test_compaction_after_early_stops_and_divergence() -> None:

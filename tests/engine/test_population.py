@@ -22,6 +22,12 @@ def test_members_of_different_structure_are_refused(other: dict[str, object]) ->
         Population.build([*some, *others], CPU)
 
 
+def test_members_that_are_padded_to_different_sizes_are_refused() -> None:
+    some, others = (make_members([Cell(0)], split={"folds": folds})[0] for folds in (4, 5))
+    with pytest.raises(ValueError, match="sizes"):
+        Population.build([*some, *others], CPU)
+
+
 def test_members_that_differ_in_tunables_are_stacked() -> None:
     members, _ = make_members([Cell(0), Cell(1)], rates=[0.1, 0.2])
     assert Population.build(members, CPU).weights.shape[0] == 2

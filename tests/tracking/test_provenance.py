@@ -69,6 +69,8 @@ def test_hash_of_the_data_is_of_their_content() -> None:
         replace(examples, inputs=examples.inputs.astype(np.float32)),
         replace(examples, inputs=examples.inputs.reshape(45, 10)),
         replace(examples, targets=1 - examples.targets),
+        replace(examples, columns={"site": np.array(["oslo", "bonn"] * 45, dtype=object)}),
+        replace(examples, columns={"site": np.array(["bonn", "oslo"] * 45, dtype=object)}),
     ]
     assert len({hash_examples(each) for each in variants}) == len(variants)
     assert hash_examples(examples) == hash_examples(make_examples("classification"))
