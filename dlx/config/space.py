@@ -109,31 +109,27 @@ class Space:
         Raises:
             InvalidTrialError: If they do not fit each other or the data; the message says why.
         """
-        experiment, faults = self.examine(values)
+        try:
+            experiment, faults = self.examine(self.source(values, {}))
+        except FaultyKeyError as error:
+            experiment, faults = None, list(error.faults)
         if experiment is None or faults:
             raise InvalidTrialError("; ".join(fault.message for fault in faults))
         written = self.loaded.experiment
         return experiment.model_copy(update={"name": written.name, "cv": written.cv, "search": written.search})
 
-    def examine(
-        self, values: Mapping[str, Any], origins: Mapping[str, KeyPath] | None = None
-    ) -> tuple[Experiment | None, list[Fault]]:
-        """Check the config with some values: the experiment, if the schema allows it, and what is wrong with it.
-
-        Args:
-            values: Values by key; keys that are left out are as in the config.
-            origins: Where in the source the values stand, by key; only to place faults.
-        """
-        try:
-            source = self.source(values, origins or {})
-        except FaultyKeyError as error:
-            return None, list(error.faults)
+    def examine(self, source: Source) -> tuple[Experiment | None, list[Fault]]:
+        """Check the config with the values of a trial: the experiment, if the schema allows it, and its faults."""
         experiment, sections, faults = interpret(source)
         faults += contradictions({**sections, "examples": self.examples})
         return experiment, [replace(fault, at=position_of(fault, source)) for fault in faults]
 
     def source(self, values: Mapping[str, Any], origins: Mapping[str, KeyPath]) -> Source:
-        """Give the config as if it were written with these values; see ``examine``.
+        """Give the config as if it were written with these values.
+
+        Args:
+            values: Values by key; keys that are left out are as in the config.
+            origins: Where in the config the values stand, by key; only to place faults.
 
         Raises:
             FaultyKeyError: If a key leads nowhere.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice, product
 from math import prod
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from dlx.core.definition import Metric
 from dlx.core.registry import nearest
 from dlx.core.settings import Search
 
-MAX_CHECKS = 1000
+MAX_CHECKS = 500
 """How many settings are checked before a search begins; others, if there are more, when they are drawn."""
 VARIABLE = ("model", "loss", "prior", "optimizer", "schedule", "training", "data.scale", "data.target_scale")
 FIXED = {
@@ -148,7 +148,7 @@ def _setting_faults(space: Space, dimensions: list[Dimension], search: Search) -
 
     A value that is at fault with whatever it was tried would be so all over a grid, so it is left out there.
     """
-    probes = {dimension.key: _probes(dimension, search) for dimension in dimensions}
+    probes = {dimension.key: _probes(dimension) for dimension in dimensions}
     found: dict[Mistake, Fault] = {}
     passed: set[int] = set()
     for setting in islice(_settings(probes), MAX_CHECKS):
@@ -156,7 +156,8 @@ def _setting_faults(space: Space, dimensions: list[Dimension], search: Search) -
             passed |= {id(probe) for probe in setting.values()}
     if search.method == "grid":
         remaining = [[probe for probe in each if id(probe) in passed] for each in probes.values()]
-        for point in islice(product(*remaining), MAX_CHECKS):
+        grid = map(_with_values_between, dimensions, remaining)
+        for point in islice(product(*grid), MAX_CHECKS):
             _note(space, dict(zip(probes, point, strict=True)), probes, found)
     return list(found.values())
 
@@ -172,17 +173,20 @@ def _note(
     return examined
 
 
-def _probes(dimension: Dimension, search: Search) -> list[Probe]:
-    """Give the values to try: of a range its ends, and in a grid those between."""
+def _probes(dimension: Dimension) -> list[Probe]:
+    """Give the values to try; of a range its ends."""
     path = (*SPACE, dimension.key)
     if dimension.range is None:
         return [Probe(value, (*path, i)) for i, value in enumerate(dimension.values or ())]
-    between = dimension.grid()[1:-1] if search.method == "grid" else ()
-    return [
-        Probe(dimension.range.low, (*path, "low")),
-        *(Probe(value, path) for value in between),
-        Probe(dimension.range.high, (*path, "high")),
-    ]
+    return [Probe(dimension.range.low, (*path, "low")), Probe(dimension.range.high, (*path, "high"))]
+
+
+def _with_values_between(dimension: Dimension, ends: list[Probe]) -> list[Probe]:
+    """Add what a grid has between the ends of a range, if both can be."""
+    if dimension.range is None or len(ends) < 2:
+        return ends
+    between = [Probe(value, (*SPACE, dimension.key)) for value in dimension.grid()[1:-1]]
+    return [ends[0], *between, ends[1]]
 
 
 def _settings(probes: Mapping[str, list[Probe]]) -> Iterator[Setting]:
@@ -198,24 +202,24 @@ def _examined(space: Space, setting: Setting) -> dict[Mistake, Fault]:
     """Find the faults of a setting."""
     values = {key: probe.value for key, probe in setting.items()}
     origins = {key: probe.origin for key, probe in setting.items()}
-    unfit = list(_unfit_ranges(space, values, origins))
-    faults = [
-        fault for fault in space.examine(values, origins)[1] if not any(_begins(fault.path, bad.path) for bad in unfit)
-    ]
-    return {(fault.at, fault.message): fault for fault in [*faults, *unfit]}
-
-
-def _unfit_ranges(space: Space, values: Mapping[str, Any], origins: Mapping[str, KeyPath]) -> Iterator[Fault]:
-    """Find ranges of keys that take no numbers, or whole ones alone."""
     try:
-        tree = space.source(values, origins).tree
-    except FaultyKeyError:
-        return
-    for dimension in space.dimensions:
-        key, of = dimension.key, dimension.range
-        path = _path(key)
+        source = space.source(values, origins)
+    except FaultyKeyError as error:
+        faults = list(error.faults)
+    else:
+        ranges = [dimension for dimension in space.dimensions if dimension.range and dimension.key in setting]
+        unfit = list(_unfit_ranges(space, ranges, source.tree))
+        others = space.examine(source)[1]
+        faults = [*unfit, *(each for each in others if not any(_begins(each.path, bad.path) for bad in unfit))]
+    return {(fault.at, fault.message): fault for fault in faults}
+
+
+def _unfit_ranges(space: Space, ranges: Sequence[Dimension], tree: Any) -> Iterator[Fault]:
+    """Find ranges of keys that take no numbers, or whole ones alone."""
+    for dimension in ranges:
+        key, of, path = dimension.key, dimension.range, _path(dimension.key)
         declared = type_at(Experiment, path, tree)
-        if of is None or key not in values or declared is None:
+        if of is None or declared is None:
             continue
         takes, at = scalar_types(declared), space.loaded.source.places[*SPACE, key].value
         if not takes & {int, float}:

@@ -199,7 +199,7 @@ class Search(Settings):
     """What varies: a key of the config such as `optimizer.lr`, or a whole section, and a list of values or a range."""
     method: Literal["grid", "random", "sobol", "tpe", "cma_es", "gp", "genetic"] = "grid"
     """How settings are drawn: every combination; at random; evenly (scrambled Sobol points); or guided by the scores
-    so far: tree-structured Parzen estimator, CMA-ES, Gaussian process, genetic (NSGA-II's operators)."""
+    so far: tree-structured Parzen estimator, CMA-ES, Gaussian process, genetic (crossover and mutation)."""
     trials: PositiveInt | None = None
     """Number of settings in total; null is all of a grid, and 20 elsewhere."""
     batch: PositiveInt | None = None

@@ -12,6 +12,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.samplers.nsgaii import BLXAlphaCrossover
 
 from dlx.config.space import Dimension, Space
 from dlx.core.settings import Search
@@ -31,9 +32,10 @@ class Guided:
         num_trials: Trials in total.
         batch: How many to ask for at once.
 
-    Sources: as Optuna's documentation says: Bergstra et al. (2011), "Algorithms for hyper-parameter optimization";
-    Hansen (2016), "The CMA evolution strategy: a tutorial"; Ament et al. (2023), "Unexpected improvements to expected
-    improvement"; Deb et al. (2002), "A fast and elitist multiobjective genetic algorithm: NSGA-II".
+    Sources: Bergstra et al. (2011), "Algorithms for hyper-parameter optimization"; Hansen (2016), "The CMA evolution
+    strategy: a tutorial"; Ament et al. (2023), "Unexpected improvements to expected improvement"; Deb et al. (2002), "A
+    fast and elitist multiobjective genetic algorithm: NSGA-II", with the crossover of Eshelman and Schaffer (1993),
+    "Real-coded genetic algorithms and interval-schemata"; all as Optuna has them.
     """
 
     def __init__(self, search: Search, space: Space, higher_is_better: bool, num_trials: int, batch: int) -> None:
@@ -90,7 +92,8 @@ def _build_sampler(search: Search, space: dict[str, BaseDistribution], batch: in
         return GPSampler(seed=search.seed, warn_independent_sampling=False)
     if search.method == "cma_es":
         return _CmaEs(space, search.seed, batch)
-    return NSGAIISampler(seed=search.seed, population_size=batch)
+    # Blending makes numbers that no parent has, which Optuna's default, swapping, does not.
+    return NSGAIISampler(seed=search.seed, population_size=batch, crossover=BLXAlphaCrossover())
 
 
 class _CmaEs(CmaEsSampler):

@@ -58,6 +58,15 @@ def test_a_fault_in_the_file_can_be_overridden(load: Load) -> None:
     assert load("training: {epochs: many}\n", "training={}").experiment.training.epochs == 30
 
 
+def test_keys_with_dots_in_a_mapping_of_free_keys(load: Load) -> None:
+    text = "search: {space: {optimizer.lr: [3], model.hidden: [[8]]}}\n"
+    loaded = load(text, "search.space.optimizer.lr=[1, 2]", "search.space.loss={low: 0, high: 1}", "search.trials=4")
+    space = loaded.experiment.search.space
+    assert list(space) == ["optimizer.lr", "model.hidden", "loss"]
+    assert (space["optimizer.lr"], loaded.experiment.search.trials) == ((1, 2), 4)
+    assert list(load("", "search.space.optimizer.lr=[1, 2]").experiment.search.space) == ["optimizer.lr"]
+
+
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
@@ -96,6 +105,15 @@ def test_a_fault_in_the_file_can_be_overridden(load: Load) -> None:
          "      = its entries are 0 to 1; to change their number, give all"),
         ("seeds.x=1", "override 'seeds.x=1': `seeds` is a list and has no entry `x`\n"),
         ("seeds.x.y=1", "override 'seeds.x.y=1': `seeds` is a list and has no entry `x`\n"),
+        ("search.space.optimizer.lr=0.1",
+         "override 'search.space.optimizer.lr=0.1': `search.space.optimizer.lr` must be a list or a mapping, "
+         "found 0.1\n      | search.space.optimizer.lr=0.1\n      |                           ^^^"),
+        ("search.space.optimizer.lr={low: 1, hihg: 2, high: 3}",
+         "override 'search.space.optimizer.lr={low: 1, hihg: 2, high: 3}': unknown key `hihg` in "
+         "`search.space.optimizer.lr`\n      | search.space.optimizer.lr={low: 1, hihg: 2, high: 3}\n"
+         "      |                                    ^^^^\n      = did you mean `high`? valid here: low, high, log, "
+         "num"),
+        ("search.space.x..y=[1]", "override 'search.space.x..y=[1]': an empty key\n"),
         ("loss=@",
          "override 'loss=@': not valid YAML: found character '@' that cannot start any token\n      | loss=@\n"
          "      |      ^"),
