@@ -54,6 +54,19 @@ def test_differences_by_hand() -> None:
     assert judged["selection"]["indistinguishable"] == [0]
 
 
+@pytest.mark.parametrize(("p", "is_shown"), [(0.049, True), (0.051, False)])
+def test_level(p: float, is_shown: bool) -> None:
+    """The mean difference is set to what has this p, by scipy's quantile of t."""
+    spread = np.array([0.02, -0.01, 0.03, -0.03, -0.01])
+    shift = stats.t(df=4).isf(p / 2) * math.sqrt((1 / 5 + 20 / 80) * spread.var(ddof=1))
+    judged = verdict([trial(0, BEST), trial(1, (np.array(BEST) - spread - shift).tolist())])
+    assert difference(judged, 1) == {
+        "mean": pytest.approx(shift),
+        "p": pytest.approx(p),
+        "indistinguishable": not is_shown,
+    }
+
+
 def test_many_trials_make_a_difference_harder_to_show() -> None:
     """Alone, p is below 0.05; among copies, Holm holds the chance of any false finding."""
     worse = [each - by for each, by in zip(BEST, (0.08, 0.05, 0.11, 0.07, 0.03), strict=True)]
