@@ -68,7 +68,7 @@ def choose(
         return best, praise + _about_ties(candidates, criterion)
     if se is None:
         return best, f"{praise}; it has no standard error, so none that is simpler can be held to be as good"
-    within = [each for each in candidates if abs(each.mean - best.mean) <= se]
+    within = [each for each in candidates if criterion.cost(each.mean) - criterion.cost(best.mean) <= se]
     chosen = min(within, key=lambda each: criterion.simplicity(*each))
     if chosen is not best:
         mine, its = _unequal_traits(chosen, best, criterion)[0]
@@ -109,7 +109,7 @@ def _praise(candidates: Sequence[Candidate], criterion: Criterion, num_trials: i
 
 def _about_ties(candidates: Sequence[Candidate], criterion: Criterion) -> str:
     best, *others = candidates
-    tied = [each for each in others if each.mean == best.mean]
+    tied = [each for each in others if criterion.cost(each.mean) == criterion.cost(best.mean)]
     if not tied:
         return ""
     names = f"trial{'s' * (len(tied) > 1)} {', '.join(str(each.number) for each in tied)}"

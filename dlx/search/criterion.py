@@ -35,8 +35,11 @@ class Criterion:
     search: Search
 
     def cost(self, mean: float) -> float:
-        """Turn a score into what is better when lower."""
-        return -mean if self.higher_is_better else mean
+        """Turn a score into what is better when lower.
+
+        The last digits are left out: as many right answers, otherwise spread over the folds, are no difference.
+        """
+        return float(f"{-mean if self.higher_is_better else mean:.12e}")
 
     def rank(self, summary: Summary) -> tuple[Any, ...]:
         """Give a key that sorts the best first and never compares scores of different budgets.
