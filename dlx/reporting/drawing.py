@@ -80,6 +80,7 @@ def panels(
     *,
     left: float = 0.85,
     bottom: float = 0.55,
+    room: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
     """Make a figure with a heading and panels in a grid, given row by row.
 
@@ -92,8 +93,9 @@ def panels(
         columns: Panels in each.
         left: Inches left of each panel for its labels.
         bottom: Inches under each panel for its labels.
+        room: Inches left free between note and panels.
     """
-    head = 0.62 + 0.17 * note.count("\n")
+    head = 0.62 + 0.17 * note.count("\n") + room
     whole = columns * width, rows * height + head
     figure = new_figure(*whole)
     axes = figure.subplots(rows, columns, squeeze=False)

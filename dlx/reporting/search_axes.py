@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dlx.reporting.drawing import COLOURS, GREY, numbers
+from dlx.reporting.drawing import COLOURS, GREY, LARGEST, numbers
 from dlx.reporting.search_trials import Result, Trial, canonical, end_of_key, value_labels, value_text
 from dlx.reporting.tables import is_number
 
@@ -212,7 +213,7 @@ def score_axis(scores: Iterable[float | None], *, higher_is_better: bool) -> Sco
     if not len(values):
         return ScoreAxis(0.0, 1.0, is_log=False)
     low, high = float(values.min()), float(values.max())
-    if not higher_is_better and low > 0 and math.log10(high) - math.log10(low) > 1.5:
+    if not higher_is_better and low > 1 / LARGEST and math.log10(high) - math.log10(low) > 1.5:
         return ScoreAxis(low, high, is_log=True)
     best, median = (high if higher_is_better else low), float(np.median(values))
     reach = FAR * abs(best - median)
@@ -238,14 +239,18 @@ def mark(axes: Axes, x: float, y: float, kind: str, **settings: Any) -> None:
     axes.plot([x], [y], linestyle="none", zorder=order, clip_on=False, **{**MARKS[kind], **settings})
 
 
-def mark_legend(figure: Figure, lines: int, kinds: Mapping[str, str], more: Sequence[Line2D] = ()) -> None:
-    """Explain the marks in a row under the note, for which the note leaves an empty last line.
+LEGEND_ROOM = 0.17
+"""Inches that a row under the note needs."""
+
+
+def mark_legend(figure: Figure, note: str, kinds: Mapping[str, str], more: Sequence[Artist] = ()) -> None:
+    """Explain the marks in a row under the note.
 
     Args:
-        figure: The figure.
-        lines: Lines of the note, without the empty one.
+        figure: The figure, with ``LEGEND_ROOM`` under its note.
+        note: The note.
         kinds: What each kind of mark is called.
-        more: Other things to explain.
+        more: Other things to explain, each with its label.
     """
     size = {BEST: 11, CHOSEN: 8}
     handles = [
@@ -253,7 +258,8 @@ def mark_legend(figure: Figure, lines: int, kinds: Mapping[str, str], more: Sequ
         for kind, text in kinds.items()
     ]
     width, height = figure.get_size_inches()
+    top = 0.55 + 0.17 * note.count("\n")
     figure.legend(
-        handles=[*handles, *more], loc="upper left", bbox_to_anchor=(0.1 / width, 1 - (0.38 + 0.17 * lines) / height),
-        ncols=len(handles) + len(more), fontsize=8.5, frameon=False, borderpad=0, handletextpad=0.4, columnspacing=1.4,
+        handles=[*handles, *more], loc="upper left", bbox_to_anchor=(0.1 / width, 1 - top / height), fontsize=8.5,
+        ncols=len(handles) + len(more), frameon=False, borderpad=0, handletextpad=0.4, columnspacing=1.4,
     )  # fmt: skip

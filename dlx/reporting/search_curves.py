@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dlx.reporting.courses import Course, common_epochs, mean_and_band
 from dlx.reporting.drawing import GREY, STYLES, label, numbers, panels
+from dlx.reporting.search_axes import LEGEND_ROOM, mark_legend
 from dlx.reporting.search_trials import Result, Trial, cells_of, find_trial
 from dlx.reporting.tables import shorten
 
@@ -54,23 +55,19 @@ def draw(result: Result, cells: Sequence[Mapping[str, Any]]) -> Figure:
     mean = f"thick lines and bands: mean ± standard deviation over {count} cells, as far as all train"
     note = f"{mean}\n{thin}" if count > 1 else "one cell: no mean, no band"
     title = f"{shorten(result['name'], 24)}: learning curves over folds"
-    figure, axes = panels(6.4 if len(shown) == 1 else 4.6, 3.6, title, f"{note}\n\n", 1, len(shown))
+    figure, axes = panels(6.4 if len(shown) == 1 else 4.6, 3.6, title, note, 1, len(shown), room=2 * LEGEND_ROOM)
     courses = [_courses(lines) for lines in shown.values()]
     for panel, (name, lines), each in zip(axes, shown.items(), courses, strict=True):
         panel.set_title(name, fontsize=10, loc="left", parse_math=False)
         _set_scale(panel, list(itertools.chain(*courses)))
         _draw_panel(panel, lines, each)
         label(panel, "epoch", f"loss ({shorten(result['loss'], 24)})")
-    handles: list[Any] = [
+    handles = [
         Line2D([], [], color=STYLES[part].colour, linestyle=STYLES[part].dashes, linewidth=2, label=NAMES[part])
         for part in _parts(next(iter(shown.values())))
     ]
-    handles.append(Line2D([], [], color=GREY, linestyle="dotted", linewidth=1.6, label="median best epoch"))
-    width, height = figure.get_size_inches()
-    figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0.1 / width, 1 - (0.55 + 0.17 * note.count("\n")) / height),
-        ncols=3, fontsize=8.5, frameon=False, borderpad=0, columnspacing=1.4,
-    )  # fmt: skip
+    best = Line2D([], [], color=GREY, linestyle="dotted", linewidth=1.6, label="median best epoch")
+    mark_legend(figure, note, {}, [*handles, best])
     return figure
 
 

@@ -7,7 +7,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dlx.reporting.drawing import COLOURS, GREY, label, panels
-from dlx.reporting.search_axes import BEST, CHOSEN, ScoreAxis, mark, mark_legend, num_beyond, score_axis, score_words
+from dlx.reporting.search_axes import (
+    BEST,
+    CHOSEN,
+    LEGEND_ROOM,
+    ScoreAxis,
+    mark,
+    mark_legend,
+    num_beyond,
+    score_axis,
+    score_words,
+)
 from dlx.reporting.search_tables import HELD_OUT
 from dlx.reporting.search_trials import Result, Trial, scored
 from dlx.reporting.tables import is_number, shorten
@@ -32,10 +42,10 @@ def draw(result: Result) -> Figure:
     bars = ", bars: ± standard error" if len(trials) <= MAX_BARS else ""
     note = (
         f"a mark: {score_words(result)}{bars}\n"
-        f"{'below' if higher else 'above'} the line a trial is worse on {HELD_OUT} examples than on its own\n"
+        f"{'below' if higher else 'above'} the line a trial is worse on {HELD_OUT} examples than on its own"
     )
-    title = f"{shorten(result['name'], 24)}: training against {HELD_OUT} {name}"
-    figure, (axes,) = panels(6.4, 4.2, title, note)
+    title = f"{shorten(result['name'], 24)}: training against {HELD_OUT} score"
+    figure, (axes,) = panels(6.4, 4.2, title, note, room=LEGEND_ROOM)
     label(axes, f"training {name}", f"{HELD_OUT} {name}")
     x, y = (
         score_axis([trial[part]["mean"] for trial in trials], higher_is_better=higher)
@@ -55,7 +65,7 @@ def draw(result: Result) -> Figure:
     if outside:
         text = f"beyond the axes ({outside})"
         more.append(Line2D([], [], linestyle="none", marker="D", markerfacecolor="white", color=COLOURS[0], label=text))
-    mark_legend(figure, note.count("\n"), {"trial": "trial", BEST: BEST, CHOSEN: CHOSEN}, more)
+    mark_legend(figure, note, {"trial": "trial", BEST: BEST, CHOSEN: CHOSEN}, more)
     for which in (BEST, CHOSEN):
         for trial in trials:
             if trial["trial"] == result["selection"][which]:

@@ -29,7 +29,7 @@ def draw(result: Result, importance: Mapping[str, float]) -> Figure:
     note = f"how much of the variation of the {HELD_OUT} {result['score']['name']} between trials\neach explains alone"
     note += f"; the {MAX_BARS} largest of {len(shares)}" if len(shares) > MAX_BARS else " (functional ANOVA)"
     title = f"{shorten(result['name'], 24)}: importance of hyperparameters"
-    figure, (axes,) = panels(4.0 + left, 0.9 + 0.34 * len(shown), title, note, left=left)
+    figure, (axes,) = panels(max(4.0 + left, 5.8), 0.9 + 0.34 * len(shown), title, note, left=left)
     places = range(len(shown))
     axes.barh(places, [share for _, share in shown], height=0.62, color=COLOURS[0], gid="shares")
     axes.set_yticks(places, names, fontsize=9, parse_math=False)

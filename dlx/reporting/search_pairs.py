@@ -18,6 +18,7 @@ from dlx.reporting.search_axes import (
     DIVERGED,
     DROPPED,
     LABEL_INCHES,
+    LEGEND_ROOM,
     MARKS,
     KeyAxis,
     ScoreAxis,
@@ -53,10 +54,11 @@ def draw(result: Result, keys: Sequence[str]) -> Figure:
     depth = max(across.depth for across, _ in pairs)
     width = (5.4 if columns == 1 else 2.9) + left
     note = _note(result, pairs, len(keys))
-    title = f"{shorten(result['name'], 24)}: {HELD_OUT} {result['score']['name']} over pairs of hyperparameters"
+    title = f"{shorten(result['name'], 24)}: score over pairs of hyperparameters"
     figure, panels_ = panels(
-        width, (4.0 if columns == 1 else 3.1) + depth, title, note, rows, columns, left=left, bottom=0.55 + depth
-    )
+        width, (4.0 if columns == 1 else 3.1) + depth, title, note, rows, columns,
+        left=left, bottom=0.55 + depth, room=LEGEND_ROOM,
+    )  # fmt: skip
     trials = scored(result)
     scores = score_axis(
         [trial["score"]["mean"] for trial in trials], higher_is_better=result["score"]["higher_is_better"]
@@ -72,7 +74,7 @@ def draw(result: Result, keys: Sequence[str]) -> Figure:
         else:
             _draw_marks(panel, result, across, up, norm)
     _add_bar(figure, panels_, result, norm, scores)
-    mark_legend(figure, note.count("\n"), _kinds(result, pairs))
+    mark_legend(figure, note, _kinds(result, pairs))
     return figure
 
 
@@ -91,7 +93,7 @@ def _note(result: Result, pairs: Sequence[tuple[KeyAxis, KeyAxis]], num_keys: in
         lines.append("the other hyperparameters vary, too")
     if num_keys > MAX_KEYS:
         lines[-1] += f"; the {MAX_KEYS} most important of {num_keys}"
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
 
 
 def _what(pairs: Sequence[tuple[KeyAxis, KeyAxis]], num_keys: int, score: str) -> str:
@@ -222,9 +224,9 @@ def _add_bar(figure: Figure, axes: Sequence[Axes], result: Result, norm: Normali
     import matplotlib.cm
 
     width = figure.get_figwidth()
-    figure.subplots_adjust(right=1 - 1.15 / width)
+    figure.subplots_adjust(right=1 - 1.4 / width)
     place = axes[0].get_position()
-    bar_axes = figure.add_axes((1 - 0.95 / width, place.y0, 0.14 / width, place.height))
+    bar_axes = figure.add_axes((1 - 1.2 / width, place.y0, 0.14 / width, place.height), gid="colours")
     beyond = num_beyond([trial["score"]["mean"] for trial in scored(result)], scores)
     extend = "neither" if not beyond else "min" if result["score"]["higher_is_better"] else "max"
     bar = figure.colorbar(matplotlib.cm.ScalarMappable(norm, _colour_map(result)), cax=bar_axes, extend=extend)

@@ -15,6 +15,7 @@ from dlx.reporting.search_axes import (
     CHOSEN,
     DIVERGED,
     DROPPED,
+    LEGEND_ROOM,
     KeyAxis,
     ScoreAxis,
     key_axis,
@@ -48,15 +49,15 @@ def draw(result: Result, keys: Sequence[str]) -> Figure:
     rows = -(-len(shown) // columns)
     depth = max(axis.depth for axis in shown)
     width = 6.4 if columns == 1 else 4.0 if columns == 2 else 3.6
-    note = f"{_note(result, len(keys))}\n"
-    title = f"{shorten(result['name'], 24)}: {HELD_OUT} {result['score']['name']} against each hyperparameter"
-    figure, axes = panels(width, 3.1 + depth, title, note, rows, columns, bottom=0.55 + depth)
+    note = _note(result, len(keys))
+    title = f"{shorten(result['name'], 24)}: score against each hyperparameter"
+    figure, axes = panels(width, 3.1 + depth, title, note, rows, columns, bottom=0.55 + depth, room=LEGEND_ROOM)
     for panel in axes[len(shown) :]:
         panel.remove()
     scores = _score_axis(result)
     for panel, axis in zip(axes, shown, strict=False):
         _draw_panel(panel, result, axis, scores)
-    mark_legend(figure, note.count("\n"), _kinds(result), _more_handles(result, shown, scores))
+    mark_legend(figure, note, _kinds(result), _more_handles(result, shown, scores))
     return figure
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from dlx.reporting.tables import LONGEST, is_number, shorten
@@ -118,7 +118,7 @@ def _fitting(value: Any, longest: int) -> str:
     return text if is_short else " ".join(value_text(each) for each in value.values())
 
 
-def _distinguishing(value: Any, values: Iterable[Any]) -> Any:
+def _distinguishing(value: Any, values: Collection[Any]) -> Any:
     """Leave of a section its name, if another has a different one, and what is not the same in all of its name."""
     if not isinstance(value, Mapping):
         return value
@@ -130,6 +130,7 @@ def _distinguishing(value: Any, values: Iterable[Any]) -> Any:
         for key, each in value.items()
         if not all(key in other and canonical(other[key]) == canonical(each) for other in named)
     }
-    if "name" in value and (len(named) < len(sections) or not own):
+    is_told_by_name = len(named) < len(sections) or any(isinstance(each, str) for each in values)
+    if "name" in value and (is_told_by_name or not own):
         own = {"name": value["name"], **own}
     return own or value

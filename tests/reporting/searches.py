@@ -30,7 +30,7 @@ def random_values(space: Mapping[str, Any], count: int, seed: int = 0) -> list[V
     return [{key: draw(how) for key, how in space.items()} for _ in range(count)]
 
 
-def searched(  # noqa: PLR0914
+def searched(
     space: Mapping[str, Any],
     points: Sequence[Values],
     level: Callable[[Values], float] = lambda values: 0.9,
@@ -85,18 +85,9 @@ def searched(  # noqa: PLR0914
         ]
         for place, each in enumerate(own):
             if place < diverged.get(number, 0):
-                for key in ("train", "valid", "test", "curve"):
-                    del each[key]
-                each |= {"stop_reason": "diverged", "first_nonfinite_step": 14, "last_finite_loss": 1e30}
-            elif score != "loss":
-                held_out = level(values) + noise * float(rng.standard_normal())
-                for part, shift in (("train", sign * gap), ("valid", 0.0), ("test", 0.0)):
-                    value = held_out + shift + (0.1 * noise * float(rng.standard_normal()) if shift else 0)
-                    each[part][score] = min(value, 1.0) if score == "accuracy" else value
+                diverge(each)
             else:
-                held_out = level(values) * float(np.exp(noise * rng.standard_normal()))
-                for part, factor in (("train", 1 - gap), ("valid", 1.0), ("test", 1.0)):
-                    each[part]["loss"] = held_out * factor
+                score_cell(each, score, level(values), noise, sign * gap, rng)
         cells += own
         trials.append(summed_up(number, values, own, score, folds))
         if number in dropped:
@@ -104,11 +95,12 @@ def searched(  # noqa: PLR0914
     rank(trials, sign)
     selection, estimate = judged(trials, sign, score, outer)
     metrics = [] if score == "loss" else [score]
+    refit = {"epochs": 17, "seed": 0, "train": {"loss": 0.1, **dict.fromkeys(metrics, 0.99)}}
     result = {
         "schema": 1,
         "command": "cv",
         "name": name,
-        "status": "done" if selection["best"] is not None else "diverged",
+        "status": "diverged" if selection["best"] is None else "done",
         "loss": "cross_entropy",
         "metrics": metrics,
         "score": {"name": score, "higher_is_better": higher},
@@ -119,8 +111,8 @@ def searched(  # noqa: PLR0914
             "seeds": list(seeds),
             "nested": outer,
             "pooled": folds > 100,
-            "num_train": 1797 * (folds - 1) // folds,
-            "num_test": 1797 // folds,
+            "num_train": 1797 * (folds - 1) / folds,
+            "num_test": 1797 / folds,
         },
         "search": {
             "method": "grid",
@@ -131,11 +123,30 @@ def searched(  # noqa: PLR0914
         "trials": trials,
         "selection": selection,
         "estimate": estimate,
-        "refit": {"epochs": 17, "seed": 0, "train": {"loss": 0.1, **dict.fromkeys(metrics, 0.99)}},
+        "refit": None if selection["chosen"] is None else refit,
     }
-    if selection["chosen"] is None:
-        result["refit"] = None
     return result, cells
+
+
+def diverge(each: dict[str, Any]) -> None:
+    for key in ("train", "valid", "test", "curve"):
+        del each[key]
+    each |= {"stop_reason": "diverged", "first_nonfinite_step": 14, "last_finite_loss": 1e30}
+
+
+def score_cell(
+    each: dict[str, Any], score: str, level: float, noise: float, gap: float, rng: np.random.Generator
+) -> None:
+    """Give a cell its scores; held-out and training ones have most of their noise in common."""
+    if score == "loss":
+        held_out = level * float(np.exp(noise * rng.standard_normal()))
+        for part, factor in (("train", 1 + gap), ("valid", 1.0), ("test", 1.0)):
+            each[part]["loss"] = held_out * factor
+        return
+    held_out = level + noise * float(rng.standard_normal())
+    training = held_out + gap + 0.1 * noise * float(rng.standard_normal())
+    for part, value in (("train", training), ("valid", held_out), ("test", held_out)):
+        each[part][score] = min(value, 1.0) if "accuracy" in score else value
 
 
 def cell(trial: int, seed: int, repeat: int, fold: int, epochs: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -256,3 +267,81 @@ def judged(trials: list[dict[str, Any]], sign: int, score: str, outer: bool) -> 
         mean, spread = statistics.fmean(scores), statistics.stdev(scores) / 5**0.5
         estimate = {"kind": "nested", "mean": mean, "se": spread, "outer": rows}
     return selection, estimate
+
+
+LR = {"low": 1e-4, "high": 1e-1, "log": True}
+TWO: dict[str, Any] = {"optimizer.lr": [1e-4, 1e-3, 1e-2, 1e-1], "model.hidden": [[32], [64, 32], [128, 64, 32]]}
+SECTIONS: dict[str, Any] = {
+    "optimizer": [{"name": "adam", "lr": 0.001}, {"name": "adam", "lr": 0.01}, {"name": "sgd", "lr": 0.1}],
+    "prior": [None, {"name": "gaussian", "precision": 1e-4}, {"name": "laplace", "precision": 1e-4}],
+    "training.clip_norm": [None, 1.0],
+}
+MIXED: dict[str, Any] = {
+    "optimizer.lr": LR,
+    "model.hidden": [[32], [64, 32], [128, 64, 32]],
+    "prior.precision": {"low": 1e-6, "high": 1.0, "log": True},
+    "model.dropout": {"low": 0.0, "high": 0.5, "log": False},
+    "training.batch_size": [16, 32, 64, 128, 256],
+}
+WIDE: dict[str, Any] = {
+    "optimizer.lr": [10 ** (-5 + place / 6) for place in range(30)],
+    "model.activation": ["relu", "tanh", "sigmoid", "gelu", "$\\frac$ a long name 数字", "elu", "selu", "leaky_relu"],
+}
+LONG: dict[str, Any] = {f"model.section_{n}.a_rather_long_name_of_a_key_{n}": [1, 2, 3] for n in range(11)}
+
+
+def quality(values: Values) -> float:
+    """A score that is best at a learning rate of 10^-2.5 and 64 units."""
+    distance = np.log10(values["optimizer.lr"]) + 2.5
+    return float(0.97 - 0.02 * distance**2 - 0.01 * abs(values.get("model.hidden", [64])[0] - 64) / 32)
+
+
+def error(values: Values) -> float:
+    return float(1 + (np.log10(values["optimizer.lr"]) + 2.5) ** 2)
+
+
+CASES: dict[str, Callable[[], tuple[dict[str, Any], list[dict[str, Any]]]]] = {
+    "one trial": lambda: searched({}, [{}]),
+    "grid": lambda: searched(TWO, grid(TWO), quality),
+    "one key": lambda: searched({"optimizer.lr": LR}, random_values({"optimizer.lr": LR}, 6), quality),
+    "sections": lambda: searched(SECTIONS, grid(SECTIONS), lambda values: 0.9 + 0.01 * (values["prior"] is None)),
+    "random": lambda: searched(MIXED, random_values(MIXED, 60), quality),
+    "failures": lambda: searched(
+        MIXED,
+        random_values(MIXED, 24),
+        quality,
+        dropped={number: 2 if number % 2 else 6 for number in range(6, 20)},
+        diverged={2: 3, 21: 5},
+        invalid={4: "optimizer.rho1: sgd has no such setting\nexpected lr; " + "and so on " * 12},
+    ),
+    "all diverged": lambda: searched(TWO, grid(TWO), quality, diverged=dict.fromkeys(range(12), 2)),
+    "leave one out": lambda: searched(
+        {"optimizer.lr": LR}, random_values({"optimizer.lr": LR}, 4), quality, folds=442, noise=0.3
+    ),
+    "huge": lambda: searched(
+        {"optimizer.lr": LR}, random_values({"optimizer.lr": LR}, 15), lambda values: 3e7 * error(values),
+        score="mse", higher=False, noise=2e6, gap=1e7,
+    ),
+    "tiny": lambda: searched(
+        {"optimizer.lr": LR}, random_values({"optimizer.lr": LR}, 15), lambda values: 3e-7 * error(values),
+        score="mse", higher=False, noise=2e-8, gap=1e-7,
+    ),
+    "loss": lambda: searched(
+        TWO, grid(TWO), lambda values: 0.1 * 100 ** abs(np.log10(values["optimizer.lr"]) + 3),
+        score="loss", higher=False, noise=0.3, gap=0.5,
+    ),
+    "outlier": lambda: searched(
+        MIXED, random_values(MIXED, 30),
+        lambda values: quality(values) - 0.4 if values["optimizer.lr"] < 0.05 else -1e6,
+        score="r2", seeds=(0, 1),
+    ),
+    "overflow": lambda: searched(
+        {"optimizer.lr": [1e-3, 1e-2]}, grid({"optimizer.lr": [1e-3, 1e-2]}),
+        lambda values: 0.9 if values["optimizer.lr"] < 0.005 else -1e300, score="r2",
+    ),
+    "equal": lambda: searched(TWO, grid(TWO), noise=0.0, gap=0.0),
+    "nested": lambda: searched(TWO, grid(TWO), quality, outer=True, repeats=2),
+    "many values": lambda: searched(WIDE, random_values(WIDE, 60), score="balanced_accuracy"),
+    "many keys": lambda: searched(LONG, random_values(LONG, 40)),
+}  # fmt: skip
+"""Searches of every kind, by name: result and cells."""
