@@ -165,7 +165,7 @@ def raise_divergence(result: dict[str, Any], experiment: Experiment) -> None:
     known = type(experiment.optimizer).model_fields
     lower = [f"{what} optimizer.{key}" for key, what in (("lr", "a lower"), ("damping", "a higher")) if key in known]
     usual = f"{' or '.join(lower) or 'a milder setting of the optimizer'} is the usual remedy"
-    remedy = "look for extreme values in data, prior and noise" if at_once else usual
+    remedy = "look for extreme values in data, prior, noise and the optimizer's settings" if at_once else usual
     if result["status"] == "diverged":
         raise DivergedError(f"every member diverged ({named}); {remedy}")
     raise PartlyDivergedError(f"{len(diverged)} of {len(result['members'])} members diverged ({named}); {remedy}")
