@@ -10,7 +10,7 @@ from typing import Any
 from dlx.commands.plan import Plan
 from dlx.commands.saving import load_state
 from dlx.commands.train import RESULTS, build_populations, train_populations
-from dlx.config.experiment import Experiment
+from dlx.config.experiment import Experiment, resolved_yaml
 from dlx.config.load import load_experiment, load_experiment_and_data
 from dlx.core.errors import RunError, UsageError
 from dlx.core.records import Record
@@ -48,6 +48,7 @@ def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
         if run.facts["status"] == "done":
             _refuse_what_changes_nothing(path, before, loaded.experiment, populations)
         run.begin()
+        run.write("config.resolved.yaml", resolved_yaml(plan.experiment))
         for name in RESULTS:  # of a run that was done: they would stand beside weights that they are not about
             run.remove(name)
         yield from train_populations(run, plan, populations, is_resumed=True)

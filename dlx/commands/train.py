@@ -58,7 +58,7 @@ def train(config: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[Re
     run = RunDir.create(runs_dir, "train", str(plan.experiment.name))
     with run.ending():
         run.write("config.input.yaml", loaded.source.text)
-        run.write_json("preprocessing.json", preprocessing(plan.members, plan.examples))
+        run.write("config.resolved.yaml", resolved_yaml(plan.experiment))  # from here on the run can be resumed
         yield from train_populations(run, plan, build_populations(plan))
 
 
@@ -81,7 +81,7 @@ def train_populations(
         DivergedError: If every member diverged; after ``Finished``.
         PartlyDivergedError: If some did; after ``Finished``.
     """
-    run.write("config.resolved.yaml", resolved_yaml(plan.experiment))
+    run.write_json("preprocessing.json", preprocessing(plan.members, plan.examples))
     environment = describe_environment(str(plan.device), plan.experiment.threads, Path.cwd())
     run.write_json("environment.json", {**environment, "seeds": list(plan.experiment.seed_list)})
     facts = describe(plan)
