@@ -60,9 +60,7 @@ def _refuse_what_changes_nothing(
     """Refuse to go on with a run that is done, unless it has members that more epochs can train further."""
     reasons = {course.stop_reason for population in populations for course in population.courses}
     if reasons <= {"patience", "solved", "diverged"}:
-        raise RunError(
-            f"{path} is done: every seed stopped early or diverged, so more epochs would change nothing"
-        )
+        raise RunError(f"{path} is done: every seed stopped early or diverged, so more epochs would change nothing")
     if after.training.epochs == before.training.epochs:
         more = f"dlx resume {path} {GROWABLE}={2 * before.training.epochs}"
         raise RunError(f"{path} is done: there is nothing to resume; for more epochs: {more}")
