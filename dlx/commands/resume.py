@@ -10,7 +10,7 @@ from dlx.commands.cv import resume_search
 from dlx.commands.plan import Plan
 from dlx.commands.saving import load_state
 from dlx.commands.train import RESULTS, build_populations, train_populations
-from dlx.config.experiment import Experiment
+from dlx.config.experiment import Experiment, resolved_yaml
 from dlx.config.load import load_experiment, load_experiment_and_data
 from dlx.core.errors import RunError
 from dlx.core.records import Record
@@ -52,6 +52,7 @@ def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
         if run.facts["status"] == "done":
             _refuse_what_changes_nothing(path, before, loaded.experiment, populations)
         run.begin()
+        run.write("config.resolved.yaml", resolved_yaml(plan.experiment))
         for name in RESULTS:  # of a run that was done: they would stand beside weights that they are not about
             run.remove(name)
         yield from train_populations(run, plan, populations, is_resumed=True)
@@ -62,7 +63,7 @@ def _refuse_what_changes_nothing(
 ) -> None:
     """Refuse to go on with a run that is done, unless it has members that more epochs can train further."""
     reasons = {course.stop_reason for population in populations for course in population.courses}
-    if reasons <= {"patience", "diverged"}:
+    if reasons <= {"patience", "solved", "diverged"}:
         raise RunError(f"{path} is done: every seed stopped early or diverged, so more epochs would change nothing")
     if after.training.epochs == before.training.epochs:
         more = f"dlx resume {path} {GROWABLE}={2 * before.training.epochs}"

@@ -58,7 +58,7 @@ def train(config: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[Re
     run = RunDir.create(runs_dir, "train", str(plan.experiment.name))
     with run.ending():
         run.write("config.input.yaml", loaded.source.text)
-        run.write_json("preprocessing.json", preprocessing(plan.members, plan.examples))
+        run.write("config.resolved.yaml", resolved_yaml(plan.experiment))  # from here on the run can be resumed
         yield from train_populations(run, plan, build_populations(plan))
 
 
@@ -81,7 +81,7 @@ def train_populations(
         DivergedError: If every member diverged; after ``Finished``.
         PartlyDivergedError: If some did; after ``Finished``.
     """
-    run.write("config.resolved.yaml", resolved_yaml(plan.experiment))
+    run.write_json("preprocessing.json", preprocessing(plan.members, plan.examples))
     environment = describe_environment(str(plan.device), plan.experiment.threads, Path.cwd())
     run.write_json("environment.json", {**environment, "seeds": list(plan.experiment.seed_list)})
     facts = describe(plan)
@@ -165,7 +165,7 @@ def raise_divergence(result: dict[str, Any], experiment: Experiment) -> None:
     known = type(experiment.optimizer).model_fields
     lower = [f"{what} optimizer.{key}" for key, what in (("lr", "a lower"), ("damping", "a higher")) if key in known]
     usual = f"{' or '.join(lower) or 'a milder setting of the optimizer'} is the usual remedy"
-    remedy = "look for extreme values in data, prior and noise" if at_once else usual
+    remedy = "look for extreme values in data, prior, noise and the optimizer's settings" if at_once else usual
     if result["status"] == "diverged":
         raise DivergedError(f"every member diverged ({named}); {remedy}")
     raise PartlyDivergedError(f"{len(diverged)} of {len(result['members'])} members diverged ({named}); {remedy}")

@@ -251,6 +251,10 @@ class Optimizer(Definition):
         """Give what is worth knowing about the steps so far, by name, [M] each; asked for after an epoch."""
         return {}
 
+    def is_solved(self, diagnostics: Mapping[str, float]) -> bool:
+        """Tell from the diagnostics of one member whether further steps would only repeat the last."""
+        return False
+
     def remark(self, diagnostics: Mapping[str, float]) -> str | None:
         """Say in a clause, without a final stop, what the diagnostics of one member tell; None if they tell nothing."""
         return None

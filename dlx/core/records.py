@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-StopReason = Literal["max_epochs", "patience", "diverged", "dropped"]
+StopReason = Literal["max_epochs", "patience", "solved", "diverged", "dropped"]
 Scores = dict[str, float]
 """``loss`` (mean per example, without prior) and each metric, by name."""
 

@@ -198,6 +198,8 @@ class Program:
             valid_loss = scores["valid"]["loss"] if "valid" in scores else None
             course.diagnostics = {name: float(x[row]) for name, x in epoch.diagnostics.items()}
             is_best = course.observe(course.last_epoch, valid_loss, population.recipe.training)
+            if population.recipe.optimizer.is_solved(course.diagnostics):
+                course.stop_reason = "solved"
             if valid_loss is not None:
                 course.watch = population.members[member].recipe.schedule.watch(course.watch, valid_loss)
         return MemberEpoch(

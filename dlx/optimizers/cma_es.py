@@ -58,7 +58,11 @@ class CMAES(Optimizer):
         }
 
     def step(self, theta: Tensor, state: State, h: Hyper, objective: Objective) -> Tensor:
-        """Draw and learn from one generation of every row; give the objective of theta before it, [M]."""
+        """Draw and learn from one generation of every row.
+
+        Returns:
+            The objective of theta before it, [M]; NaN where numbers are too large for a row to move.
+        """
         value = objective.value(theta)
         first, keys = h.size.flatten().tolist(), objective.keys.tolist()
         rows = [self._restore(theta[row], state, row, first[row], keys[row]) for row in range(len(theta))]
@@ -73,7 +77,8 @@ class CMAES(Optimizer):
             if strategy is not None:
                 strategy.tell([(xs[row], each[row]) for xs, each in zip(drawn, values, strict=True)])
                 self._keep(strategy, theta, state, row, first[row])
-        return value
+        can_move = torch.tensor([strategy is not None for strategy in rows]).to(theta.device)
+        return torch.where(can_move, value, torch.nan)  # or a member would seem to train where it stands
 
     def _restore(self, theta: Tensor, state: State, row: int, first: float, key: int) -> "CMA | None":
         """Build a row's strategy as it stood; None if the row is not finite any more."""

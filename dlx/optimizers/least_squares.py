@@ -21,8 +21,8 @@ class LeastSquares(Optimizer):
     columns of A depend on each other (R has a tiny diagonal) there are many minima; the one of least norm is taken, by
     the singular values of A, and said.
 
-    Every step gives the same, so one epoch is enough. The rule is for a linear model, mse, at most a Gaussian prior,
-    and a batch that is the whole training part; for anything else there is no closed form.
+    Every step gives the same, so training ends with the first epoch. The rule is for a linear model, mse, at most a
+    Gaussian prior, and a batch that is the whole training part; for anything else there is no closed form.
 
     Source:
         Goodfellow, Bengio and Courville (2016), sections 2.9 and 5.1.4; Golub and Van Loan (2013), "Matrix
@@ -58,6 +58,10 @@ class LeastSquares(Optimizer):
     def diagnostics(self, state: State) -> dict[str, Tensor]:
         """Tell how many directions are open, [M]."""
         return {"open": state["open"].squeeze(1)}
+
+    def is_solved(self, diagnostics: Mapping[str, float]) -> bool:
+        """One step is all there is."""
+        return True
 
     def remark(self, diagnostics: Mapping[str, float]) -> str | None:
         """Say that the minimum is not unique, where it is not."""

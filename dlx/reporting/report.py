@@ -31,6 +31,7 @@ from dlx.tracking.files import naming_failures, write_atomic
 WHY_STOPPED = {
     "patience": "stopped early, because the validation loss had not fallen for as many epochs as the patience allows",
     "max_epochs": "trained for all epochs",
+    "solved": "came to the minimum in closed form, where training ends",
 }
 
 LEARNED = {

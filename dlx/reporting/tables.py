@@ -19,7 +19,12 @@ UNDEFINED = "undefined"
 LONGEST = 16
 """Characters of a name that is given room in a figure, at most."""
 PARTS = ("train", "valid", "test")
-STOP_REASONS = {"max_epochs": "all epochs done", "patience": "patience", "diverged": "diverged"}
+STOP_REASONS = {
+    "max_epochs": "all epochs done",
+    "patience": "patience",
+    "solved": "closed form",
+    "diverged": "diverged",
+}
 
 
 @dataclass(frozen=True)

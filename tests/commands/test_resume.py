@@ -97,6 +97,27 @@ def test_stopped_before_its_first_state(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("step_by_step")
+@pytest.mark.parametrize(
+    "at", ["preprocessing", "describe_environment", "describe", "keep_epochs", "build_populations"]
+)
+def test_stopped_before_its_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """Wherever it was stopped once there is a config, nothing is lost: it begins again."""
+    expected = outcome(small_run(tmp_path))
+
+    def stop(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"dlx.commands.train.{at}", stop)
+        with pytest.raises(KeyboardInterrupt):
+            finish(train(tmp_path / "small.yaml", [], tmp_path / "second"))
+    (run,) = (tmp_path / "second").iterdir()
+    finish(resume(run, []))
+    assert outcome(run) == expected
+    assert (run / "preprocessing.json").exists()
+
+
+@pytest.mark.usefixtures("step_by_step")
 def test_stopped_before_its_config(tmp_path: Path) -> None:
     run = crash(train(write_config(tmp_path), [], tmp_path / "runs"), 3)
     (run / "config.resolved.yaml").unlink()

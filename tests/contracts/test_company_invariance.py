@@ -14,6 +14,8 @@ from experiments import NEEDS, differing, make_members, rates_for, train
 from dlx.core.definition import Activation, FirstOrder, Loss, Optimizer, Prior, Schedule
 from dlx.core.records import Cell
 from dlx.core.registry import registered
+from dlx.core.types import Examples
+from dlx.engine.population import Member
 from dlx.losses.binary_cross_entropy import BinaryCrossEntropy
 from dlx.losses.cross_entropy import CrossEntropy
 from dlx.losses.gaussian_nll import GaussianNLL
@@ -33,14 +35,20 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     torch.set_num_threads(before)
 
 
-def assert_invariant(cells: list[Cell] = CELLS, rates: Sequence[float | None] = RATES, **experiment: Any) -> None:
-    """Train alone, together, in another order, in two populations and as a part; compare every bit."""
-    members, examples = make_members(cells, rates=rates, **experiment)
+def trained_alone(members: Sequence[Member], examples: Examples) -> dict[Cell, Any]:
+    """Train each member alone; training them together, and in another order, must give the same bits."""
     alone: dict[Cell, Any] = {}
     for member in members:
         alone |= train([member], examples)
     assert differing(train(members, examples), alone) == []
     assert differing(train(members[::-1], examples), alone) == []
+    return alone
+
+
+def assert_invariant(cells: list[Cell] = CELLS, rates: Sequence[float | None] = RATES, **experiment: Any) -> None:
+    """Train alone, together, in another order, in two populations and as a part; compare every bit."""
+    members, examples = make_members(cells, rates=rates, **experiment)
+    alone = trained_alone(members, examples)
     assert differing(train(members, examples, sizes=[2, len(members) - 2]), alone) == []
     assert differing(train(members[1:4], examples), alone) == []
 
@@ -127,11 +135,7 @@ def test_members_differ_in_a_setting_of_the_loss(family: type[Loss], key: str) -
     for cell, value in zip(CELLS, (0.1, 0.02, 0.3, 0.7, 0.05), strict=True):
         one, examples = make_members([cell], loss=family(**{key: value}), num_targets=2, hidden=(17,))
         members += one
-    alone: dict[Cell, Any] = {}
-    for member in members:
-        alone |= train([member], examples)
-    assert differing(train(members, examples), alone) == []
-    assert differing(train(members[::-1], examples), alone) == []
+    trained_alone(members, examples)
 
 
 @pytest.mark.parametrize("partner", PARTNERS, ids=["classes", "values"])
@@ -166,11 +170,7 @@ def test_rates_of_dropout_and_noise_may_differ() -> None:
         rate = 0.1 * (seed + 1)
         one, examples = make_members([Cell(seed)], hidden=(17,), layers={"dropout": rate}, training=training)
         members += one
-    alone: dict[Cell, Any] = {}
-    for member in members:
-        alone |= train([member], examples)
-    assert differing(train(members, examples), alone) == []
-    assert differing(train(members[::-1], examples), alone) == []
+    trained_alone(members, examples)
 
 
 def test_ragged_folds() -> None:
@@ -181,11 +181,7 @@ def test_ragged_folds() -> None:
         one, examples = make_members([cell], split=split, training={"batch_size": 29}, rates=[0.01], layers=layers)
         members += one
     assert {-(-len(member.parts.train) // 29) for member in members} == {2, 3}, "some must rest while others step"
-    alone: dict[Cell, Any] = {}
-    for member in members:
-        alone |= train([member], examples)
-    assert differing(train(members, examples), alone) == []
-    assert differing(train(members[::-1], examples), alone) == []
+    trained_alone(members, examples)
 
 
 UNEQUAL: dict[str, dict[str, Any]] = {
@@ -232,14 +228,10 @@ def test_compaction_after_early_stops_and_divergence() -> None:
         members, examples = make_members(
             cells, rates=rates, optimizer=optimizer, loss="mse", num_targets=1, hidden=(17,), training=training
         )
-        alone: dict[Cell, Any] = {}
-        for member in members:
-            alone |= train([member], examples)
-        together = train(members, examples)
-        assert differing(together, alone) == []
-        stops = {epochs[-1].stop_reason for _, _, epochs in together.values()}
+        alone = trained_alone(members, examples)
+        stops = {epochs[-1].stop_reason for _, _, epochs in alone.values()}
         assert stops >= {"patience"}
-        assert len({len(epochs) for _, _, epochs in together.values()}) > 2, "they must stop at different times"
+        assert len({len(epochs) for _, _, epochs in alone.values()}) > 2, "they must stop at different times"
 
 
 @pytest.mark.slow

@@ -119,7 +119,7 @@ def test_predictions_alone_and_in_company(loss: str) -> None:
         assert some.tobytes() == together[chosen].tobytes()
 
 
-def test_trained_statistics_are_what_scores_are_of_and_dropout_is_not() -> None:
+def test_trained_statistics_are_what_scores_and_predictions_are_of_and_dropout_is_not() -> None:
     members, examples = make_members(
         [Cell(0), Cell(1)], dtype="float64", hidden=(6,), layers={"batch_norm": True, "dropout": 0.4}
     )
@@ -140,3 +140,5 @@ def test_trained_statistics_are_what_scores_are_of_and_dropout_is_not() -> None:
         outputs = plain.eval()(torch.from_numpy(inputs))
         loss = torch.nn.functional.cross_entropy(outputs, torch.from_numpy(examples.targets[part]))
         assert epochs[-1].scores["valid"]["loss"] == pytest.approx(loss.item(), rel=1e-10)
+        predicted = predict_members([member], last.unsqueeze(0), examples.inputs[part])
+        np.testing.assert_allclose(predicted[0], special.softmax(outputs.detach().numpy(), -1), rtol=1e-10)

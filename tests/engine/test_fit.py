@@ -247,6 +247,47 @@ def test_a_plateau_lowers_the_rate_of_its_own_member() -> None:
     assert min(map(min, rates)) < 1
 
 
+def test_a_plateau_and_a_warm_up_multiply() -> None:
+    """torch's scheduler watches the same losses; the warm-up rises over 20 steps, of which an epoch has 6."""
+    schedule = {"name": "plateau", "warmup": 20, "patience": 0, "gamma": 0.5, "threshold": 0.2}
+    members, examples = make_members([Cell(0)], rates=[0.1], schedule=schedule, training={"epochs": 8})
+    ((_, _, epochs),) = train(members, examples).values()
+    peer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(peer, factor=0.5, patience=0, threshold=0.2)
+    factors = []
+    for number, epoch in enumerate(epochs, 1):
+        factors.append(peer.param_groups[0]["lr"])
+        assert epoch.lr == pytest.approx(0.1 * min(6 * number / 20, 1) * factors[-1], rel=1e-6)
+        plateau.step(epoch.scores["valid"]["loss"])
+    assert factors[0] > factors[2] > factors[-1], "it must come to a plateau within the warm-up and after it"
+
+
+def test_statistics_are_of_the_first_evaluation_of_a_step() -> None:
+    """L-BFGS asks at many thetas in a step; batch norm's statistics move once, as at the theta before it."""
+    members, examples = make_members(
+        [Cell(0), Cell(1)],
+        optimizer="lbfgs",
+        layers={"batch_norm": True},
+        training={"epochs": 1, "batch_size": "full"},
+        dtype="float64",
+    )
+    for member in members:
+        last, _, _ = train(members, examples)[member.cell]
+        layout = Layout.of(member.recipe.model.build(member.recipe.spec))
+        start, end = (
+            {name: tensor[0] for name, tensor in layout.unflatten(weights).items()}
+            for weights in (initial_weights([member]), last.unsqueeze(0))
+        )
+        inputs = (examples.inputs - member.input_scale.shift) / member.input_scale.scale
+        own = torch.from_numpy(inputs[member.parts.train])
+        before, after = torch.nn.BatchNorm1d(7).double(), torch.nn.BatchNorm1d(7).double()
+        for norm, theta in ((before, start), (after, end)):
+            norm(own @ theta["0.weight"].T + theta["0.bias"])
+        torch.testing.assert_close(end["1.running_mean"], before.running_mean, rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(end["1.running_var"], before.running_var, rtol=1e-10, atol=1e-12)
+        assert not torch.isclose(before.running_var, after.running_var, rtol=1e-6).any(), "theta must have moved"
+
+
 def test_a_full_batch_is_a_step_an_epoch() -> None:
     members, examples = make_members([Cell(0)], training={"epochs": 3, "batch_size": "full"}, optimizer="sgd")
     by_number, _ = make_members([Cell(0)], training={"epochs": 3, "batch_size": 54}, optimizer="sgd")

@@ -67,3 +67,15 @@ def test_what_is_not_finite_is_last_and_raises_nothing(stack: Callable) -> None:
 def test_goes_on_where_nothing_is_lower(stack: Callable) -> None:
     end, told = run(CMAES(), lambda x: 0 * x.sum(), torch.zeros(2), 300, stack)
     assert end.isfinite().all() or told["size"] > 1e20
+
+
+@pytest.mark.parametrize("size", [1e35, 9e29])
+def test_a_row_that_cannot_move_has_no_objective(size: float, stack: Callable) -> None:
+    """The library takes no such numbers: 1e35 as a size, nor the candidates that are drawn with nearly 1e30."""
+    rules, theta = [CMAES(size=size), CMAES()], torch.ones(2, 3, dtype=torch.float64)
+    before, state = theta.clone(), rules[0].init(theta)
+    value = rules[0].step(theta, state, stack(rules), Smooth(rosenbrock))
+    assert torch.equal(theta[0], before[0])
+    assert not torch.equal(theta[1], before[1])
+    assert value[0].isnan()
+    assert value[1] == rosenbrock(before[1])

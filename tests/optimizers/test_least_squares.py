@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Ridge
 
+from dlx.commands.resume import resume
 from dlx.commands.train import train as train_command
 from dlx.config.load import load_experiment_and_data
-from dlx.core.errors import ConfigError
+from dlx.core.errors import ConfigError, RunError
 from dlx.core.records import Cell
 from dlx.data.splits import Splitter
 from dlx.optimizers.least_squares import solve
@@ -45,6 +46,7 @@ def test_one_epoch_is_ridge_regression(prior: Any, num_targets: int) -> None:
         np.testing.assert_allclose(last[: 5 * num_targets], peer.coef_.ravel(), rtol=1e-10)
         np.testing.assert_allclose(last[5 * num_targets :], peer.intercept_, atol=1e-12)
         assert epochs[-1].diagnostics == {"open": 0}
+        assert epochs[-1].stop_reason == "solved"
 
 
 @pytest.mark.parametrize("condition", [1.0, 1e6])
@@ -80,9 +82,13 @@ CONFIG = "configs/diabetes.yaml"
 
 def test_diabetes_as_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dlx.reporting.figures.learning_curve", lambda *_: None)
-    settings = ["optimizer=least_squares", "training.batch_size=266", "training.epochs=1", "dtype=float64"]
+    settings = ["optimizer=least_squares", "training.batch_size=266", "training.epochs=50", "dtype=float64"]
     run = finish(train_command(Path(CONFIG), settings, tmp_path))
     (member,) = json.loads((run / "result.json").read_text())["members"]
+    assert (member["stop_reason"], member["last_epoch"], member["best_epoch"]) == ("solved", 1, 1)
+    assert "came to the minimum in closed form" in (run / "report.md").read_text()
+    with pytest.raises(RunError, match="more epochs would change nothing"):
+        finish(resume(run, ["training.epochs=60"]))
     inputs, targets = load_diabetes(return_X_y=True)
     scales = json.loads((run / "preprocessing.json").read_text())["members"][0]
     weights = load_file(run / "checkpoints" / "last.safetensors")
