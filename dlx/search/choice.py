@@ -56,7 +56,7 @@ def choose(
         The chosen one, and why: a sentence without final stop.
 
     Source:
-        Breiman, Friedman, Olshen and Stone (1984), "Classification and regression trees", section 3.4.3: one standard
+        Breiman, Friedman, Olshen and Stone (1984), "Classification and regression trees", chapter 3: one standard
         error, s / sqrt(K), not one standard deviation.
     """
     best, se = candidates[0], candidates[0].summary.se

@@ -191,11 +191,11 @@ def test_pooled_trials_are_judged_by_their_pseudo_values() -> None:
 
 
 def test_score_that_one_example_makes() -> None:
-    """Without the only positive there is no area: the area is told, its error is not."""
+    """Without the only positive there is no area: the area is told, its error and a test are not."""
     targets, scores = np.array([0, 0, 1, 0]), np.array([0.1, 0.6, 0.5, 0.2])
-    predictions = np.stack([1 - scores, scores], 1)[None, None]
-    pooled = pool(*leave_one_out(predictions, targets, np.ones((1, 1, 4)), np.arange(4)[None]), [RocAuc()])
-    judged = verdict([pooled, pool(*leave_one_out(predictions, targets, np.ones((1, 1, 4)), np.arange(4)[None], 1), [RocAuc()])], score="roc_auc")  # fmt: skip  # noqa: E501
+    predictions, losses, folds = np.stack([1 - scores, scores], 1)[None, None], np.ones((1, 1, 4)), np.arange(4)[None]
+    trials = [pool(*leave_one_out(predictions, targets, losses, folds, number), [RocAuc()]) for number in (0, 1)]
+    judged = verdict(trials, score="roc_auc")
     score = judged["trials"][0]["score"]
     assert (score["mean"], score["se"], score["folds"][2]) == (pytest.approx(2 / 3), None, None)
     assert judged["trials"][1]["difference"] == {"mean": 0, "p": None, "indistinguishable": True}
