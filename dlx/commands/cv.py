@@ -21,7 +21,15 @@ from dlx.commands.search_saving import STATE, SavedSearch, save_search
 from dlx.config.experiment import resolved_yaml
 from dlx.config.load import load_experiment, load_experiment_and_data
 from dlx.config.space import Space
-from dlx.core.errors import DataError, DivergedError, RunError, RunInterruptedError, UsageError
+from dlx.core.errors import (
+    CheckError,
+    DataError,
+    DivergedError,
+    DlxError,
+    RunError,
+    RunInterruptedError,
+    UsageError,
+)
 from dlx.core.records import Finished, Record, SearchProgress, SearchStarted
 from dlx.engine.device import choose_device, prepare_torch
 from dlx.search.cross_validation import Standing
@@ -141,9 +149,17 @@ def search(run: RunDir, setup: Setup, is_resumed: bool = False) -> Iterator[Reco
         write_outputs(run, setup, facts, result, journal)
     run.finish("done", result["status"])
     yield Finished(run.path, result)
+    if result["status"] != "done":
+        raise _without_choice(result)
+
+
+def _without_choice(result: Mapping[str, Any]) -> DlxError:
+    """Say why no trial could be chosen."""
+    first = next(trial for trial in result["trials"] if "reason" in trial)
+    why = f"trial {first['trial']}: {first['reason']}"
     if result["status"] == "diverged":
-        reasons = [trial["reason"] for trial in result["trials"] if "reason" in trial]
-        raise DivergedError(f"no trial has a score ({reasons[0]}); a lower optimizer.lr is the usual remedy")
+        return DivergedError(f"every trial diverged ({why}); a lower optimizer.lr is the usual remedy")
+    return CheckError(f"no trial has a score ({why})")
 
 
 def _identity(setup: Setup) -> str:

@@ -32,7 +32,7 @@ def search_result(setup: Setup, study: Study, outer: Sequence[Mapping[str, Any]]
         "schema": 1,
         "command": "cv",
         "name": experiment.name,
-        "status": "diverged" if judged["selection"]["best"] is None else "done",
+        "status": _status(judged),
         "loss": experiment.loss.name,
         "metrics": [metric.name for metric in experiment.metrics],
         "score": {"name": setup.score, "higher_is_better": setup.higher_is_better},
@@ -54,6 +54,12 @@ def search_result(setup: Setup, study: Study, outer: Sequence[Mapping[str, Any]]
         },
         **judged,
     }
+
+
+def _status(judged: Mapping[str, Any]) -> str:
+    if judged["selection"]["best"] is not None:
+        return "done"
+    return "diverged" if all(trial["status"] == "diverged" for trial in judged["trials"]) else "no_score"
 
 
 def judge_study(setup: Setup, study: Study, outer: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:

@@ -101,6 +101,9 @@ def _with_folds(source: Source) -> Source:
     if given not in (None, folds):
         message = f"`data.split.folds` is {describe(given)}, but `cv.folds` is {describe(folds)}"
         faults = (*faults, Fault(("data", "split", "folds"), message, "leave data.split.folds out"))
+    if split.get("seed", 0) is None:
+        message = "`data.split.seed` is null, but the folds must be the same for every seed and trial"
+        faults = (*faults, Fault(("data", "split", "seed"), message, "give it a number; cv.repeats cuts them anew"))
     for key in ("test", "fold", "repeat", "outer_fold"):
         split.pop(key, None)
     split["folds"] = None if split.get("fold_column") else folds

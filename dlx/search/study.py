@@ -212,6 +212,12 @@ class Study:
             self.journal.add_trial(known)
         return known["told"]
 
+    def _is_better(self, found: Summary, best: Summary | None) -> bool:
+        if found.mean is None:
+            return False
+        sign = 1 if self.setup.higher_is_better else -1
+        return best is None or best.mean is None or sign * found.mean > sign * best.mean
+
     def _score(self, trial: Trial, epochs: int) -> float | None:
         return summarise(self._found(trial, epochs), self.setup.score).mean
 
@@ -290,10 +296,7 @@ class Study:
             trial = self.trials[number]
             if all(self.name(cell, trial.epochs) in self.journal.cells for cell in self.cells(number)):
                 found = summarise(self._found(trial, trial.epochs), self.setup.score)
-                sign = 1 if self.setup.higher_is_better else -1
-                if found.mean is not None and (
-                    self.best is None or sign * found.mean > sign * (self.best.mean or -math.inf)
-                ):
+                if self._is_better(found, self.best):
                     self.best = found
 
     def _train_to(self, rung: int, populations: Sequence[Population], standing: Standing) -> Iterator[Standing]:
