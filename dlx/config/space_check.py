@@ -155,8 +155,7 @@ def _setting_faults(space: Space, dimensions: list[Dimension], search: Search) -
         if not _note(space, setting, probes, found):
             passed |= {id(probe) for probe in setting.values()}
     if search.method == "grid":
-        remaining = [[probe for probe in each if id(probe) in passed] for each in probes.values()]
-        grid = map(_with_values_between, dimensions, remaining)
+        grid = [[probe for probe in each if id(probe) in passed] for each in probes.values()]
         for point in islice(product(*grid), MAX_CHECKS):
             _note(space, dict(zip(probes, point, strict=True)), probes, found)
     return list(found.values())
@@ -174,19 +173,11 @@ def _note(
 
 
 def _probes(dimension: Dimension) -> list[Probe]:
-    """Give the values to try; of a range its ends."""
+    """Give the values to try; of a range its ends: what fits there fits between."""
     path = (*SPACE, dimension.key)
     if dimension.range is None:
         return [Probe(value, (*path, i)) for i, value in enumerate(dimension.values or ())]
     return [Probe(dimension.range.low, (*path, "low")), Probe(dimension.range.high, (*path, "high"))]
-
-
-def _with_values_between(dimension: Dimension, ends: list[Probe]) -> list[Probe]:
-    """Add what a grid has between the ends of a range, if both can be."""
-    if dimension.range is None or len(ends) < 2:
-        return ends
-    between = [Probe(value, (*SPACE, dimension.key)) for value in dimension.grid()[1:-1]]
-    return [ends[0], *between, ends[1]]
 
 
 def _settings(probes: Mapping[str, list[Probe]]) -> Iterator[Setting]:

@@ -26,6 +26,8 @@ ROOT_KEYS = (
         ("epochs: 3\n",
          "x.yaml:4:1: unknown key `epochs`\n    4 | epochs: 3\n      | ^^^^^^\n"
          f"      = `epochs` belongs under `training:`; valid here: {ROOT_KEYS}"),
+        ("high: 3\n",  # a key of a range, which has no place of its own
+         f"x.yaml:4:1: unknown key `high`\n    4 | high: 3\n      | ^^^^\n      = valid here: {ROOT_KEYS}"),
         ("training: {lr: 3}\n",
          "x.yaml:4:12: unknown key `lr` in `training`\n    4 | training: {lr: 3}\n      |            ^^\n"
          "      = `lr` belongs under `optimizer:`; valid here: epochs, batch_size, early_stopping, clip_value, "

@@ -248,6 +248,9 @@ def test_all_faults_at_once(refused: Callable[..., str]) -> None:
         ("search: {space: {training.batch_size: [8, 1], model.batch_norm: [false, true]}}\n",
          "x.yaml:4:43: batch norm has nothing to normalise over in a batch of one example, where `model.batch_norm` "
          "is true\n"),
+        ("search: {space: {training.batch_size: [8, 1], model.batch_norm: [true], optimizer.lr: [1, 2]}}\n",
+         "x.yaml:4:43: batch norm has nothing to normalise over in a batch of one example, where `model.batch_norm` "
+         "is true\n"),
         ("training: {batch_size: 1}\nsearch: {space: {model.batch_norm: [false, true]}}\n",
          "x.yaml:4:24: batch norm has nothing to normalise over in a batch of one example, where `model.batch_norm` "
          "is true\n"),
