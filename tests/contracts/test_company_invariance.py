@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from experiments import NEEDS, differing, make_members, rates_for, train
@@ -134,6 +135,17 @@ def test_members_differ_in_a_setting_of_the_loss(family: type[Loss], key: str) -
     for cell, value in zip(CELLS, (0.1, 0.02, 0.3, 0.7, 0.05), strict=True):
         one, examples = make_members([cell], loss=family(**{key: value}), num_targets=2, hidden=(17,))
         members += one
+    trained_alone(members, examples)
+
+
+def test_balanced_classes_of_different_splits() -> None:
+    members: list[Member] = []
+    for cell in CELLS:
+        loss, split = CrossEntropy(class_weights="balanced"), {"seed": None, "stratify": False}
+        one, examples = make_members([cell], loss=loss, split=split)
+        members += one
+    counts = {tuple(np.bincount(examples.targets[member.parts.train])) for member in members}
+    assert len(counts) > 1, "their weights must differ"
     trained_alone(members, examples)
 
 
