@@ -17,7 +17,6 @@ from dlx.commands.facts import describe
 from dlx.commands.plan import Plan
 from dlx.config.load import load_experiment_and_data
 from dlx.core.records import EpochDone
-from dlx.core.types import Hyper
 from dlx.data.batches import BatchPlan, Order
 from dlx.data.preprocessing import Affine
 from dlx.data.splits import Parts, Sizes
@@ -160,13 +159,14 @@ def _initial_loss(plan: Plan, members: Sequence[Member]) -> dict[str, Any]:
 def _ignorant_loss(plan: Plan, one_batch: Member, member: Member) -> float | None:
     """Give the mean loss on the batch of the best that can be said without looking at the inputs."""
     loss, spec, targets = plan.recipe.loss, plan.recipe.spec, plan.examples.targets
-    batch = _scaled(targets[one_batch.parts.train], member.target_scale)
+    chosen = targets[one_batch.parts.train]
+    batch = _scaled(chosen, member.target_scale)
     if loss.task == "regression" and (spec.num_outputs != batch.shape[1] or loss.raw_targets):
         return None
     outputs = torch.zeros(len(batch), spec.num_outputs, dtype=torch.float64)
     if loss.task == "regression":
         outputs += torch.from_numpy(_scaled(targets[member.parts.train], member.target_scale)).mean(0)
-    h = Hyper({name: torch.tensor(value, dtype=torch.float64) for name, value in loss.tunables().items()})
+    h = loss.settings(torch.from_numpy(chosen), spec.num_outputs)
     return float(loss.value(outputs, torch.from_numpy(batch), h).mean())
 
 

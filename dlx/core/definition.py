@@ -131,7 +131,8 @@ class Activation(Definition):
 class Loss(Definition):
     """A loss per example: the negative log-likelihood of a named distribution.
 
-    Methods are written for one member; the engine runs them under vmap, weights and averages. ``h`` holds scalars.
+    Methods are written for one member; the engine runs them under vmap, weights and averages. ``h`` holds the tunables,
+    scalars, and what ``fit`` gives.
 
     Attributes:
         distribution: The distribution of the targets given the outputs.
@@ -156,6 +157,17 @@ class Loss(Definition):
     def remark(self) -> str | None:
         """Say in a sentence how the loss differs from the negative log-likelihood, if that misleads; None if not."""
         return None
+
+    def fit(self, targets: Tensor, num_outputs: int) -> dict[str, Tensor]:
+        """Find what the loss takes from a member's training targets (unscaled): more entries of its ``h``, by name."""
+        return {}
+
+    def settings(self, targets: Tensor, num_outputs: int) -> Hyper:
+        """Give ``h`` of a member with these training targets, in float64."""
+        import torch
+
+        tunables = {name: torch.tensor(value, dtype=torch.float64) for name, value in self.tunables().items()}
+        return Hyper({**tunables, **self.fit(targets, num_outputs)})
 
     @abstractmethod
     def num_outputs(self, num_targets: int) -> int:

@@ -67,7 +67,7 @@ class Evaluator:
 
     def __init__(self, rows: Rows, parts: Sequence[str]) -> None:
         self._rows = rows
-        self._loss_h = rows.loss_tunables()
+        self._loss_h = rows.loss_settings()
         self._chunks = {part: Chunks(rows, part) for part in parts if part in rows.members[0].parts.named()}
         self._replay = Replay(self._flat_sums, fixed=(rows.weights,))
         self._replay_close = Replay(self._flat_scores)

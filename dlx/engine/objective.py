@@ -49,7 +49,7 @@ class EmpiricalRisk:
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self._loss_h = rows.loss_tunables()
+        self._loss_h = rows.loss_settings()
         self._prior_h = rows.tunables("prior") if rows.recipe.prior else None
         self._training_h = vars(rows.tunables("training"))
         self._num_train = torch.tensor([[len(member.parts.train)] for member in rows.members]).to(rows.theta)

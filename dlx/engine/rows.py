@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlx.core.types import Hyper
+from dlx.data.splits import Indices
 from dlx.engine.feed import DeviceExamples, Feed, RowAffine
 from dlx.engine.layout import Layout
 from dlx.engine.population import Member, Recipe
@@ -44,6 +45,7 @@ class Rows:
         self.constants = self._stack_constants()
         target_maps = [member.target_scale for member in members if member.target_scale is not None]
         self.target_scale = RowAffine(target_maps, weights) if target_maps else None
+        self._targets = data.targets
         self.feed = Feed(data, RowAffine([member.input_scale for member in members], weights), self.target_scale)
 
     def _stack_constants(self) -> dict[str, Tensor]:
@@ -81,10 +83,23 @@ class Rows:
             {name: (1 - column).to(self.weights) for name, column in columns.items()},
         )
 
-    def loss_tunables(self) -> dict[str, Tensor]:
-        """Stack the tunables of the loss as [M], which vmap turns into the scalars that a loss is written for."""
+    def loss_settings(self) -> dict[str, Tensor]:
+        """Stack the ``h`` of the loss as [M, ...], which vmap turns into what a loss is written for.
+
+        That is its tunables, [M], and what it takes from the training targets of each member.
+        """
         stacked = self.tunables("loss")
-        return {name: getattr(stacked, name).squeeze(1) for name in self.recipe.tunables("loss")}
+        trained_on = [member.parts.train for member in self.members]
+        fitted = {id(part): self._fit_loss(part) for part in {id(part): part for part in trained_on}.values()}
+        rows = [fitted[id(part)] for part in trained_on]
+        return {
+            **{name: getattr(stacked, name).squeeze(1) for name in self.recipe.tunables("loss")},
+            **{name: torch.stack([row[name] for row in rows]).to(self.weights) for name in rows[0]},
+        }
+
+    def _fit_loss(self, train: Indices) -> dict[str, Tensor]:
+        targets = self._targets[torch.from_numpy(train).to(self._targets.device)]
+        return self.recipe.loss.fit(targets, self.recipe.spec.num_outputs)
 
 
 def _build(recipe: Recipe) -> nn.Module:

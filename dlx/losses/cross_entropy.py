@@ -24,8 +24,8 @@ class CrossEntropy(Loss):
         loss = -(1 - a) w_y log p_y - a/C sum_c w_c log p_c
 
     Equal to ``torch.nn.CrossEntropyLoss(reduction="none")``. The objective is the mean over examples, where torch's
-    "mean" divides the weighted sum by the sum of the weights: weights of mean 1 over the examples keep the learning
-    rate's meaning. The metric nll knows neither smoothing nor weights.
+    "mean" divides the weighted sum by the sum of the weights: weights of mean 1 over the examples, as balanced ones
+    have, keep the learning rate's meaning. The metric nll knows neither smoothing nor weights.
 
     Source:
         Goodfellow, Bengio and Courville (2016), section 6.2.2.3; smoothing: Szegedy et al. (2016), "Rethinking the
@@ -38,15 +38,17 @@ class CrossEntropy(Loss):
     name: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: Tunable[Annotated[float, Field(ge=0, lt=1)] | None] = None
     """Share of the target's probability that is spread evenly over all classes; null is none, and saves the time."""
-    class_weights: Annotated[tuple[Weight, ...] | None, Field(strict=False)] = None
-    """What the loss of an example is multiplied with, a number for each class in their order; null is 1 for all."""
+    class_weights: Annotated[tuple[Weight, ...], Field(strict=False)] | Literal["balanced"] | None = None
+    """What the loss of an example is multiplied with, a number for each class in their order; null is 1 for all,
+    `balanced` n / (C n_c) with the n_c of the n training examples that are of the class."""
 
     def mismatch(self, examples: Examples) -> str | None:
         """Require classes, and as many weights as there are of them."""
         names = examples.target_names
-        if examples.task == self.task and self.class_weights is not None and len(self.class_weights) != len(names):
+        weights = self.class_weights
+        if examples.task == self.task and isinstance(weights, tuple) and len(weights) != len(names):
             shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-            found = len(self.class_weights)
+            found = len(weights)
             return f"`class_weights` needs a number for each of the {len(names)} classes ({shown}), but has {found}"
         return super().mismatch(examples)
 
@@ -56,6 +58,13 @@ class CrossEntropy(Loss):
         done += ["weighs examples by their class"] if self.class_weights is not None else []
         return f"The loss {' and '.join(done)}; the metric nll does not." if done else None
 
+    def fit(self, targets: Tensor, num_outputs: int) -> dict[str, Tensor]:
+        """Balance the classes, [C], float64, where that is asked for; one without examples counts as having one."""
+        if self.class_weights != "balanced":
+            return {}
+        counts = torch.bincount(targets, minlength=num_outputs).clamp(min=1)
+        return {"class_weights": len(targets) / (num_outputs * counts.double())}
+
     def num_outputs(self, num_targets: int) -> int:
         """One logit per class."""
         return num_targets
@@ -64,7 +73,7 @@ class CrossEntropy(Loss):
         """Give the loss of each example, [B], in nats."""
         score = _log_probabilities(outputs)
         if self.class_weights is not None:
-            score = score * self._weights(outputs).unsqueeze(-1)
+            score = score * self._weights(outputs, h).unsqueeze(-1)
         of_class = score.gather(0, targets.unsqueeze(0)).squeeze(0)
         if self.label_smoothing is not None:
             of_class = of_class + h.label_smoothing * (score.mean(0) - of_class)
@@ -76,7 +85,7 @@ class CrossEntropy(Loss):
         if self.label_smoothing is not None:
             target = target + h.label_smoothing * (1 / outputs.shape[-1] - target)
         if self.class_weights is not None:
-            target = target * self._weights(outputs)
+            target = target * self._weights(outputs, h)
         return torch.softmax(outputs, -1) * target.sum(-1, keepdim=True) - target
 
     def nll(self, outputs: Tensor, targets: Tensor, h: Hyper) -> Tensor:
@@ -87,7 +96,10 @@ class CrossEntropy(Loss):
         """Give the class probabilities, [B, C]."""
         return _log_probabilities(outputs).exp().mT.contiguous()
 
-    def _weights(self, like: Tensor) -> Tensor:
+    def _weights(self, like: Tensor, h: Hyper) -> Tensor:
+        if self.class_weights == "balanced":
+            of_member: Tensor = h.class_weights
+            return of_member
         return torch.tensor(self.class_weights, dtype=like.dtype, device=like.device)
 
 

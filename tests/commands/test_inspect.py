@@ -75,6 +75,11 @@ def test_many_classes_are_expected_to_cost_their_logarithm(tmp_path: Path, data:
     assert inspected(tmp_path, text=text)["initial_loss"]["expected"] == pytest.approx(math.log(count))
 
 
+def test_balanced_classes_are_expected_to_cost_the_same(tmp_path: Path) -> None:
+    text = "data: breast_cancer\nmodel: linear\nloss: {name: cross_entropy, class_weights: balanced}\ndevice: cpu\n"
+    assert inspected(tmp_path, text=text)["initial_loss"]["expected"] == pytest.approx(math.log(2))
+
+
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
 def test_values_are_expected_to_cost_what_their_mean_costs(tmp_path: Path, loss: str) -> None:
     overrides = ["training.batch_size=266", f"loss={loss}", "data.target_scale=none", "data.split={valid: 0.2}"]

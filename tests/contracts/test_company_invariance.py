@@ -138,6 +138,17 @@ def test_members_differ_in_a_setting_of_the_loss(family: type[Loss], key: str) -
     trained_alone(members, examples)
 
 
+def test_balanced_classes_of_different_splits() -> None:
+    members: list[Member] = []
+    for cell in CELLS:
+        loss, split = CrossEntropy(class_weights="balanced"), {"seed": None, "stratify": False}
+        one, examples = make_members([cell], loss=loss, split=split)
+        members += one
+    counts = {tuple(np.bincount(examples.targets[member.parts.train])) for member in members}
+    assert len(counts) > 1, "their weights must differ"
+    trained_alone(members, examples)
+
+
 @pytest.mark.parametrize("partner", PARTNERS, ids=["classes", "values"])
 @pytest.mark.parametrize("name", registered(Prior))
 def test_prior(name: str, partner: dict[str, Any]) -> None:

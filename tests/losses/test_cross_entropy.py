@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from experiments import make_members, train
 from scipy import stats
+from sklearn.utils.class_weight import compute_class_weight
 
+from dlx.core.records import Cell
 from dlx.core.types import Examples, Hyper
 from dlx.losses.binary_cross_entropy import BinaryCrossEntropy
 from dlx.losses.cross_entropy import CrossEntropy
@@ -34,6 +37,30 @@ def test_a_weight_for_each_class() -> None:
     assert CrossEntropy(class_weights=(1.0, 2.0, 3.0)).mismatch(classes) is None
     found = CrossEntropy(class_weights=(1.0, 2.0)).mismatch(classes)
     assert found == "`class_weights` needs a number for each of the 3 classes (a, b, c), but has 2"
+
+
+def test_balanced_weights_are_scikit_learns() -> None:
+    targets = np.repeat(np.arange(4), [70, 20, 9, 1])
+    fitted = CrossEntropy(class_weights="balanced").fit(torch.from_numpy(targets), 4)
+    expected = compute_class_weight("balanced", classes=np.arange(4), y=targets)
+    np.testing.assert_allclose(fitted["class_weights"], expected)
+    assert fitted["class_weights"][targets].mean() == pytest.approx(1)
+    without = CrossEntropy(class_weights="balanced").fit(torch.tensor([0, 0, 2]), 3)["class_weights"]
+    assert without.tolist() == [0.5, 1.0, 1.0]
+    assert CrossEntropy(class_weights=(1.0, 2.0)).fit(torch.tensor([0]), 2) == CE.fit(torch.tensor([0]), 2) == {}
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "gauss_newton"])
+def test_balanced_is_a_training_with_the_weights_of_its_training_part(optimizer: str) -> None:
+    settings = {"optimizer": optimizer, "hidden": (4,), "split": {"stratify": False}, "dtype": "float64"}
+    (member,), examples = make_members([Cell(0)], loss=CrossEntropy(class_weights="balanced"), **settings)
+    own = examples.targets[member.parts.train]
+    weights = compute_class_weight("balanced", classes=np.arange(3), y=own)
+    assert len(set(np.bincount(own))) > 1
+    (given,), _ = make_members([Cell(0)], loss=CrossEntropy(class_weights=tuple(weights.tolist())), **settings)
+    (found,), (expected,) = (train([each], examples).values() for each in (member, given))
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-6, atol=1e-9)
+    assert found[2][-1].scores["valid"]["loss"] == pytest.approx(expected[2][-1].scores["valid"]["loss"], rel=1e-6)
 
 
 def test_what_keeps_it_from_the_likelihood_is_said(generator: torch.Generator) -> None:
