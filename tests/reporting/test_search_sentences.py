@@ -82,6 +82,9 @@ def test_equality() -> None:
     assert equal_to_best([]) == [f"Every other trial is shown to be worse than the best, trial 7 {how}."]
     assert equal_to_best([4], None) == ["There are too few folds for a test of differences between trials."]
     assert list(equality_sentences(result_of("one trial"))) == []
+    result = result_of("failures")
+    result["selection"]["indistinguishable"] = []
+    assert next(equality_sentences(result)).startswith("Every other trial of the full budget is shown to be worse")
 
 
 def test_many_equal_trials_are_counted() -> None:
@@ -121,7 +124,7 @@ def test_variation() -> None:
     assert f"between {min(scores):.4f} and {max(scores):.4f} in single folds" in text
     assert f"(standard deviation {statistics.stdev(scores):.2g})" in text
     (text,) = variation_sentences(result_of("outlier"))
-    assert "0.011 between folds and by 0.0042 between seeds" in text
+    assert "0.0042 between seeds and, beyond that, by 0.011 between folds" in text
     assert list(variation_sentences(result_of("leave one out"))) == []
 
 
