@@ -87,6 +87,13 @@ def test_equality() -> None:
     assert next(equality_sentences(result)).startswith("Every other trial of the full budget is shown to be worse")
 
 
+def test_one_comparison_needs_no_correction() -> None:
+    space = {"optimizer.lr": [1e-3, 1e-2]}
+    result, _ = searched(space, grid(space), quality)
+    (text,) = equality_sentences(result)
+    assert text.endswith("(corrected resampled t-test at the 5 % level).")
+
+
 def test_many_equal_trials_are_counted() -> None:
     result = result_of("random")
     result["selection"]["indistinguishable"] = list(range(20))
@@ -157,7 +164,7 @@ def test_underfitting() -> None:
     result["trials"][0]["means"]["train"]["accuracy"]["mean"] = 0.75
     own = cells_of(result["trials"][0], cells)
     for number, line in enumerate(own):
-        ends = "max_epochs" if number < 2 else "patience"
+        ends = "max_epochs" if number < 3 else "patience"
         line |= {"stop_reason": ends, "last_epoch": 20, "best_epoch": 20 if number < 2 else 10}
     text = " ".join(underfit_sentences(result, own))
     assert "Of the training examples, 25.0 % are classified wrongly" in text
