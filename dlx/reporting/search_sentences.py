@@ -93,15 +93,16 @@ def equality_sentences(result: Result) -> Iterator[str]:
         return
     tested = sum(difference["p"] is not None for difference in differences)
     best, equal = selection["best"], selection["indistinguishable"]
+    others = "other trial" if tested + 1 == len(result["trials"]) else "other trial of the full budget"
     if not tested:
         yield "There are too few folds for a test of differences between trials."
         return
     how = "corrected resampled t-test at the 5 % level"
     how += f", Holm's correction for {tested} comparisons" if tested > 1 else ""
     if not equal:
-        yield f"Every other trial is shown to be worse than the best, trial {best} ({how})."
+        yield f"Every {others} is shown to be worse than the best, trial {best} ({how})."
         return
-    every = "every other trial" if len(equal) == tested > 1 else _listed(equal)
+    every = f"every {others}" if len(equal) == tested > 1 else _listed(equal)
     yield f"Indistinguishable from the best, trial {best}: {every}: no difference shown ({how})."
 
 
@@ -136,17 +137,15 @@ def variation_sentences(result: Result) -> Iterator[str]:
     fold_std, seed_std = chosen.get("fold_std"), chosen.get("seed_std")
     if is_number(fold_std) and is_number(seed_std):
         yield (
-            f"{who} varies by {format_number(fold_std, 2)} between folds and by {format_number(seed_std, 2)} between "
-            "seeds (standard deviations)."
+            f"{who} varies by {format_number(seed_std, 2)} between seeds and, beyond that, by "
+            f"{format_number(fold_std, 2)} between folds (standard deviations)."
         )
         return
     scores = [score for score in chosen["score"]["folds"] if is_number(score)]
     if len(scores) > 1:
-        low, high, std = min(scores), max(scores), statistics.stdev(scores)
-        yield (
-            f"{who} lies between {format_number(low)} and {format_number(high)} in single folds (standard deviation "
-            f"{format_number(std, 2)})."
-        )
+        low, high = (format_number(score) for score in (min(scores), max(scores)))
+        std = format_number(statistics.stdev(scores), 2)
+        yield f"{who} lies between {low} and {high} in single folds (standard deviation {std})."
 
 
 def gap_sentences(result: Result) -> Iterator[str]:

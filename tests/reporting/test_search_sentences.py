@@ -82,6 +82,16 @@ def test_equality() -> None:
     assert equal_to_best([]) == [f"Every other trial is shown to be worse than the best, trial 7 {how}."]
     assert equal_to_best([4], None) == ["There are too few folds for a test of differences between trials."]
     assert list(equality_sentences(result_of("one trial"))) == []
+    result = result_of("failures")
+    result["selection"]["indistinguishable"] = []
+    assert next(equality_sentences(result)).startswith("Every other trial of the full budget is shown to be worse")
+
+
+def test_one_comparison_needs_no_correction() -> None:
+    space = {"optimizer.lr": [1e-3, 1e-2]}
+    result, _ = searched(space, grid(space), quality)
+    (text,) = equality_sentences(result)
+    assert text.endswith("(corrected resampled t-test at the 5 % level).")
 
 
 def test_many_equal_trials_are_counted() -> None:
@@ -121,7 +131,7 @@ def test_variation() -> None:
     assert f"between {min(scores):.4f} and {max(scores):.4f} in single folds" in text
     assert f"(standard deviation {statistics.stdev(scores):.2g})" in text
     (text,) = variation_sentences(result_of("outlier"))
-    assert "0.011 between folds and by 0.0042 between seeds" in text
+    assert "0.0042 between seeds and, beyond that, by 0.011 between folds" in text
     assert list(variation_sentences(result_of("leave one out"))) == []
 
 
@@ -154,7 +164,7 @@ def test_underfitting() -> None:
     result["trials"][0]["means"]["train"]["accuracy"]["mean"] = 0.75
     own = cells_of(result["trials"][0], cells)
     for number, line in enumerate(own):
-        ends = "max_epochs" if number < 2 else "patience"
+        ends = "max_epochs" if number < 3 else "patience"
         line |= {"stop_reason": ends, "last_epoch": 20, "best_epoch": 20 if number < 2 else 10}
     text = " ".join(underfit_sentences(result, own))
     assert "Of the training examples, 25.0 % are classified wrongly" in text
