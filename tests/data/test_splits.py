@@ -105,6 +105,8 @@ def test_stratification_can_be_chosen(classes: Make, values: Make) -> None:
     assert is_stratified(Split(), classes(3, 3))
     assert not is_stratified(Split(stratify=False), classes(3, 3))
     assert not is_stratified(Split(), values(6))
+    assert not is_stratified(Split(folds="leave_one_out"), classes(3, 3))
+    assert not is_stratified(Split(time_series=True), classes(3, 3))
     examples = classes(200, 200)
     counts = [
         np.bincount(examples.targets[cut(examples, Split(stratify=False, seed=seed), 0).test]) for seed in range(5)
