@@ -32,11 +32,16 @@ def mix(words: Tensor) -> Tensor:
     Returns:
         int32 of the same shape.
     """
+    mixed = _mix_upper_half(words)
+    return mixed.bitwise_xor_((mixed >> 16).bitwise_and_(0xFFFF))
+
+
+def _mix_upper_half(words: Tensor) -> Tensor:
+    """Hash each word but for the last round, which changes the lower 16 bits alone."""
     # An int32 is shifted with its sign, so the shifted-in bits are masked off.
     mixed = words ^ (words >> 16).bitwise_and_(0xFFFF)
     mixed.mul_(MULTIPLIERS[0])
-    mixed.bitwise_xor_((mixed >> 15).bitwise_and_(0x1FFFF)).mul_(MULTIPLIERS[1])
-    return mixed.bitwise_xor_((mixed >> 16).bitwise_and_(0xFFFF))
+    return mixed.bitwise_xor_((mixed >> 15).bitwise_and_(0x1FFFF)).mul_(MULTIPLIERS[1])
 
 
 def random_words(key: Tensor, shape: Sequence[int]) -> Tensor:
@@ -49,9 +54,32 @@ def random_words(key: Tensor, shape: Sequence[int]) -> Tensor:
     Returns:
         int32, [..., *shape], uniform over all values of an int32.
     """
+    return mix(_keyed_places(key, shape))
+
+
+def random_mask(key: Tensor, shape: Sequence[int], threshold: Tensor) -> Tensor:
+    """Tell for each place of a shape whether 32 random bits, read as an int32, exceed a threshold.
+
+    Args:
+        key: int32 [...]: one for each draw of the shape.
+        shape: Shape of one draw.
+        threshold: A whole number; broadcasts with the result. Only draws that share their upper 16 bits with it depend
+            on the lower ones, which are mixed less than those of ``random_words``.
+
+    Returns:
+        0 or 1 in the dtype of the threshold, [..., *shape].
+    """
+    words = _mix_upper_half(_keyed_places(key, shape)).to(threshold.dtype)
+    # Whole numbers that differ do so by 1 at least, rounded or not. A comparison, which gives bool, and the way from
+    # bool to numbers take three times as long.
+    return words.sub_(threshold).clamp(0, 1)
+
+
+def _keyed_places(key: Tensor, shape: Sequence[int]) -> Tensor:
+    """Give each place of a shape a word of its own that the key has part in, [..., *shape]."""
     places = torch.arange(math.prod(shape), dtype=torch.int32, device=key.device).view(*shape)
     # The places are hashed before the key comes in: for near keys, place ^ key would be the same words in other places.
-    return mix(mix(places) ^ key.view(*key.shape, *[1] * len(shape)))
+    return mix(places) ^ key.view(*key.shape, *[1] * len(shape))
 
 
 def random_uniform(key: Tensor, shape: Sequence[int], dtype: torch.dtype) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,6 @@ class BatchPlan:
         batch_size: Examples per batch, B.
 
     Attributes:
-        weights: Weight of each place, [S, M, B], the same in every epoch; those of a batch with examples sum to 1.
         active: Whether a member has this step at all, [S, M].
     """
 
@@ -50,9 +50,13 @@ class BatchPlan:
         sizes = np.array([len(order.train) for order in orders])
         self._total = num_steps(int(sizes.max()), batch_size)
         first = np.arange(self._total)[:, None] * batch_size
-        count = np.clip(sizes - first, 0, batch_size)
-        self.active = count > 0
-        self.weights = (np.arange(batch_size) < count[..., None]) / np.maximum(count, 1)[..., None]
+        self._count = np.clip(sizes - first, 0, batch_size)
+        self.active = self._count > 0
+
+    @property
+    def weights(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Weight of each place, [S, M, B], the same in every epoch; those of a batch with examples sum to 1."""
+        return (np.arange(self._batch_size) < self._count[..., None]) / np.maximum(self._count, 1)[..., None]
 
     def draw(self, epoch: int) -> Indices:
         """Draw the example of each place in an epoch, [S, M, B]."""

@@ -39,9 +39,8 @@ class Chunks:
         num_chunks = -(-largest // CHUNK_EXAMPLES)
         place = np.arange(num_chunks * -(-largest // num_chunks)).reshape(num_chunks, 1, -1)
         sizes = np.array([len(each) for each in parts])[:, None]
-        is_example = torch.from_numpy((place < sizes).astype(np.float64)).to(rows.weights.device)
         self._feed, self._num_rows = rows.feed, len(parts)
-        self._weights = is_example
+        self._is_example = torch.from_numpy(place < sizes).to(rows.weights.device)
         shared = rows.feed.is_shared and all(np.array_equal(each, parts[0]) for each in parts)
         indices = [each[np.minimum(place[:, 0], len(each) - 1)] for each in (parts[:1] if shared else parts)]
         self._indices = torch.from_numpy(np.stack(indices, 1)).to(rows.weights.device)
@@ -52,9 +51,9 @@ class Chunks:
 
         Rows that share examples and scale read the same memory, gathered once.
         """
-        for number, weights in enumerate(self._weights):
+        for number, is_example in enumerate(self._is_example):
             gathered = self._shared[number] if self._shared else self._feed.gather(self._indices[number])
-            yield *(each.expand(self._num_rows, *each.shape[1:]) for each in gathered), weights
+            yield *(each.expand(self._num_rows, *each.shape[1:]) for each in gathered), is_example.double()
 
 
 class Evaluator:

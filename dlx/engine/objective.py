@@ -75,6 +75,7 @@ class EmpiricalRisk:
         """Move the model's statistics as the step's first evaluation found them: once, however many there were."""
         if self._statistics is not None:
             self._rows.statistics.copy_(self._statistics)
+        del self._batch  # where many populations take turns, the batches of those that wait would add up
 
     def value_and_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Evaluate at the rows of theta on the current batch.
@@ -88,9 +89,9 @@ class EmpiricalRisk:
         value, gradient = self._keep(self._replay(theta, *self._batch))
         return value, self._clip(gradient)
 
-    def gradient_norms(self, theta: Tensor) -> Tensor:
+    def gradient_norms(self, theta: Tensor, batch: Batch) -> Tensor:
         """Give the norm of the gradient of each parameter tensor, unclipped, in the layout's order: [tensors, M]."""
-        _, gradient, *_ = self._replay(theta, *self._batch)
+        _, gradient, *_ = self._replay(theta, *batch)
         parts = torch.split(gradient, self._rows.layout.sizes, dim=1)
         return torch.stack([part.square().sum(1).sqrt() for part in parts])
 

@@ -100,7 +100,7 @@ class Program:
         self._rates = self._learning_rates(done.to(device))
         keys = step_keys(self._key_bases, done.to(torch.int32), self._objective.num_streams).to(device)
         indices = torch.from_numpy(self._plan.draw(population.epoch + 1)).to(device)
-        self._first_step = indices[:1], keys[0]
+        self._first_step = indices[:1].clone(), keys[0].clone()  # views would keep the epoch's in memory until the next
         first = len(population.losses)
         # One tensor for all: what each step left behind would cut the memory of its successors into pieces.
         losses = self._rows.theta.new_empty(self.num_steps, len(population.rows))
@@ -145,8 +145,7 @@ class Program:
         """Measure the gradient after the epoch on the batch of its first step, which every row has: [tensors, rows]."""
         indices, keys = self._first_step
         (batch,) = self._rows.feed.batches(indices, self._weights[:1], 0)
-        self._objective.begin(Batch(*batch, keys))
-        return self._objective.gradient_norms(self._rows.theta)
+        return self._objective.gradient_norms(self._rows.theta, Batch(*batch, keys))
 
     @torch.no_grad()
     def _fetch(self) -> _Epoch:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from dlx.core.noise import random_words
+from dlx.core.noise import random_mask
 
 
 class Dropout(nn.Module):
@@ -25,7 +25,7 @@ class Dropout(nn.Module):
     def __init__(self, rate: float, dtype: torch.dtype) -> None:
         super().__init__()
         threshold = round(rate * 2**32) - 2**31
-        self.register_buffer("threshold", torch.tensor(threshold, dtype=torch.int32), persistent=False)
+        self.register_buffer("threshold", torch.tensor(threshold, dtype=dtype), persistent=False)
         self.register_buffer("scale", torch.tensor(1 / (1 - rate), dtype=dtype), persistent=False)
         self.register_buffer("key", torch.zeros((), dtype=torch.int32), persistent=False)
 
@@ -34,8 +34,7 @@ class Dropout(nn.Module):
         if not self.training:
             return x
         # As Dense lays its outputs in memory, feature by feature.
-        stays = (random_words(self.key, x.mT.shape) >= self.threshold).mT
-        return x * (stays * self.scale)
+        return x * random_mask(self.key, x.mT.shape, self.threshold).mul_(self.scale).mT
 
     def extra_repr(self) -> str:
         """Give the rate where the module is printed."""

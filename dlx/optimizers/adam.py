@@ -9,6 +9,7 @@ from torch import Tensor
 from dlx.core.definition import FirstOrder, Tunable
 from dlx.core.settings import Fraction
 from dlx.core.types import Hyper, State
+from dlx.optimizers.adagrad import square_root
 
 
 class Adam(FirstOrder):
@@ -69,10 +70,11 @@ def step_by_moments(theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> 
         h: ``lr``, ``rho1``, ``rho2``, ``delta``, [M, 1] each.
     """
     s, r = state["s"], state["r"]
-    s_correction = state["s_correction"].mul_(h.rho1).add_(h.complement.rho1)
-    r_correction = state["r_correction"].mul_(h.rho2).add_(h.complement.rho2)
-    s.mul_(h.rho1).addcmul_(gradient, h.complement.rho1)
-    r.mul_(h.rho2).addcmul_(gradient.square_(), h.complement.rho2)
+    one = torch.ones_like(state["s_correction"])
+    s_correction = state["s_correction"].lerp_(one, h.complement.rho1)
+    r_correction = state["r_correction"].lerp_(one, h.complement.rho2)
+    s.lerp_(gradient, h.complement.rho1)
+    r.lerp_(gradient.square_(), h.complement.rho2)
     root = r_correction.sqrt()
-    denominator = r.sqrt().add_(h.delta * root).mul_(s_correction / (h.lr * root))
+    denominator = square_root(r, out=gradient).add_(h.delta * root).mul_(s_correction / (h.lr * root))
     theta.addcdiv_(s, denominator, value=-1)

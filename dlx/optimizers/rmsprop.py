@@ -38,12 +38,12 @@ class RMSProp(FirstOrder):
 
     def update(self, theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:
         """Apply one step to theta and r in place, [M, P]."""
-        root = root_of_mean_square(gradient, state, h)
-        theta.addcdiv_(gradient.mul_(h.lr), root, value=-1)
+        scale = inverse_root_of_mean_square(gradient, state, h)
+        theta.addcmul_(gradient.mul_(h.lr), scale, value=-1)
 
 
-def root_of_mean_square(gradient: Tensor, state: State, h: Hyper) -> Tensor:
-    """Take a gradient into r, in place, and give sqrt(delta + r), [M, P]."""
-    share = gradient * h.complement.rho
-    r = state["r"].mul_(h.rho).addcmul_(share, gradient)
-    return torch.add(r, h.delta, out=share).sqrt_()
+def inverse_root_of_mean_square(gradient: Tensor, state: State, h: Hyper) -> Tensor:
+    """Take a gradient into r, in place, and give 1 / sqrt(delta + r), [M, P]."""
+    squared = gradient.square()
+    r = state["r"].lerp_(squared, h.complement.rho)
+    return torch.add(r, h.delta, out=squared).rsqrt_()

@@ -10,7 +10,7 @@ from dlx.core.definition import FirstOrder, Tunable
 from dlx.core.settings import Fraction
 from dlx.core.types import Hyper, State
 from dlx.optimizers.nesterov import look_ahead
-from dlx.optimizers.rmsprop import root_of_mean_square
+from dlx.optimizers.rmsprop import inverse_root_of_mean_square
 
 
 class RMSPropNesterov(FirstOrder):
@@ -49,6 +49,6 @@ class RMSPropNesterov(FirstOrder):
 
     def update(self, theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:
         """Apply one step to theta, r and v in place, [M, P]; the gradient is that at ``point``."""
-        root = root_of_mean_square(gradient, state, h)
-        v = state["v"].mul_(h.momentum).addcdiv_(gradient.mul_(h.lr), root, value=-1)
+        scale = inverse_root_of_mean_square(gradient, state, h)
+        v = state["v"].mul_(h.momentum).addcmul_(gradient.mul_(h.lr), scale, value=-1)
         theta.add_(v)

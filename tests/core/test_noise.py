@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from scipy import stats
 from torch import Tensor
 
-from dlx.core.noise import mix, random_normal, random_uniform, random_words, step_keys
+from dlx.core.noise import mix, random_mask, random_normal, random_uniform, random_words, step_keys
 
 KEYS = torch.tensor([0, 1, 2, -5, 2**31 - 1], dtype=torch.int32)
 
@@ -46,6 +47,19 @@ def test_every_bit_is_fair_and_independent_of_its_neighbours() -> None:
     assert np.abs(correlation).max() < 5 / np.sqrt(64_000)
     for neighbour in (np.roll(bits, 1, 0), np.roll(bits, 1, 1)):  # the next key, the next place
         assert np.abs(4 * (bits * neighbour).mean((0, 1))).max() < 5 / np.sqrt(64_000)
+
+
+@pytest.mark.parametrize(("upper", "dtype"), [(-1, torch.float32), (255, torch.float32), (-20_000, torch.float64)])
+@pytest.mark.parametrize("shape", [(7, 3), (33, 37)])
+def test_a_mask_compares_random_words(upper: int, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    threshold = torch.tensor(upper * 2**16 + 2**16 - 1, dtype=dtype)  # the lower bits do not matter
+    words = random_words(KEYS, shape)
+    together = random_mask(KEYS, shape, threshold)
+    assert together.dtype == dtype
+    assert torch.equal(together == 1, words > int(threshold))
+    assert torch.equal(together == 0, words <= int(threshold))
+    for key, mask in zip(KEYS, together, strict=True):
+        assert torch.equal(random_mask(key, shape, threshold), mask)
 
 
 def p_value(draws: Tensor, distribution: str) -> float:

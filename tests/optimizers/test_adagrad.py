@@ -1,11 +1,13 @@
 """AdaGrad: rates that shrink with what a parameter has moved."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 import torch
 
-from dlx.optimizers.adagrad import AdaGrad
+from dlx.optimizers.adagrad import AdaGrad, square_root
 
 
 def test_as_published(path_of: Callable) -> None:
@@ -28,3 +30,18 @@ def test_under_a_constant_gradient_steps_fall_with_the_root_of_their_number(path
 def test_a_parameter_without_gradient_stays(path_of: Callable) -> None:
     path = path_of(AdaGrad(), 3, gradient=lambda theta: theta * torch.tensor([1.0, 0.0]))
     assert (path[:, 1] == 1).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_square_root_is_numpys_at_any_size_and_place(dtype: torch.dtype) -> None:
+    smallest = torch.finfo(dtype).smallest_normal
+    exponents = torch.linspace(math.log(smallest), math.log(torch.finfo(dtype).max) - 1, 1003, dtype=torch.float64)
+    x = torch.cat(
+        [torch.zeros(7, dtype=dtype), exponents.exp().to(dtype), torch.tensor([smallest / 4096], dtype=dtype)]
+    )
+    expected = np.sqrt(x.numpy())
+    assert np.all(np.abs(square_root(x).numpy() - expected) <= 2 * np.spacing(expected))
+    for start, count in ((0, 1), (3, 7), (500, 17), (1000, 11)):
+        assert torch.equal(square_root(x[start : start + count].clone()), square_root(x)[start : start + count])
+    assert square_root(torch.tensor([math.inf], dtype=dtype)).item() == math.inf
+    assert math.isnan(square_root(torch.tensor([math.nan], dtype=dtype)).item())
