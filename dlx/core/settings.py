@@ -203,7 +203,7 @@ class Search(Settings):
     trials: PositiveInt | None = None
     """Number of settings in total; null is all of a grid, and 20 elsewhere."""
     batch: PositiveInt | None = None
-    """Settings drawn at once by a method that is guided by scores; null is what one population holds."""
+    """Settings drawn at once by a method that is guided by scores; null is what one population holds, 10 at most."""
     budget: Literal["full", "halving", "hyperband"] = "full"
     """Whether every setting trains for all epochs, or the worse ones are dropped on the way: by successive halving, or
     by Hyperband, which runs it from several first budgets."""

@@ -20,6 +20,8 @@ from dlx.core.settings import Search
 DEFAULT_TRIALS = 20
 POPULATION = 60
 """Members of a population that make good use of a core."""
+LARGEST_GENERATION = 10
+"""More trials at once than this, and scores guide too few of a search's."""
 SMALLEST_GENERATION = 4
 """Fewer points than this say nothing about where a generation should move."""
 
@@ -54,7 +56,7 @@ def build_sampler(search: Search, space: Space, higher_is_better: bool, cells_pe
     num_trials = search.trials or DEFAULT_TRIALS
     if search.method in ("random", "sobol"):
         return _Fixed(_points(search, space, num_trials))
-    batch = search.batch or max(1, POPULATION // cells_per_trial)
+    batch = search.batch or min(LARGEST_GENERATION, max(1, POPULATION // cells_per_trial))
     if search.method in ("cma_es", "genetic"):
         batch = max(SMALLEST_GENERATION, batch)
     from dlx.search.guided import Guided

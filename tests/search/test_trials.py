@@ -135,7 +135,7 @@ def test_number_of_trials() -> None:
 @pytest.mark.parametrize(
     ("method", "cells", "settings", "batch"),
     [
-        ("tpe", 5, {}, 12),
+        ("tpe", 5, {}, 10),
         ("gp", 7, {}, 8),
         ("tpe", 100, {}, 1),
         ("tpe", 5, {"batch": 3}, 3),
