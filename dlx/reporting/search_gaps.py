@@ -88,7 +88,9 @@ def _draw_trial(axes: Axes, trial: Trial, x: ScoreAxis, y: ScoreAxis, *, has_bar
         if is_number(score["se"]):
             ends = [score["mean"] - score["se"], score["mean"] + score["se"]]
             fixed = [up["mean"] if is_across else across["mean"]] * 2
-            axes.plot(*((ends, fixed) if is_across else (fixed, ends)), color=COLOURS[0], linewidth=0.8, alpha=0.5)
+            line = (ends, fixed) if is_across else (fixed, ends)
+            gid = f"{'training' if is_across else 'held-out'}-{trial['trial']}"
+            axes.plot(*line, color=COLOURS[0], linewidth=0.8, alpha=0.5, gid=gid)
 
 
 def sentence(result: Result) -> str:

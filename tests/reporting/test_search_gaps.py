@@ -21,6 +21,17 @@ def test_every_trial_lies_at_its_scores(case: str) -> None:
     assert axes.get_xscale() == axes.get_yscale() == ("log" if case == "loss" else "linear")
 
 
+def test_bars_are_standard_errors_around_their_mark() -> None:
+    result, _ = CASES["grid"]()
+    (axes,) = search_gaps.draw(result).axes
+    lines = {line.get_gid(): tuple(map(list, line.get_data())) for line in axes.lines if line.get_gid()}
+    for trial in result["trials"]:
+        x, y = trial["train_score"], trial["score"]
+        number = trial["trial"]
+        assert lines[f"training-{number}"] == ([x["mean"] - x["se"], x["mean"] + x["se"]], [y["mean"]] * 2)
+        assert lines[f"held-out-{number}"] == ([x["mean"]] * 2, [y["mean"] - y["se"], y["mean"] + y["se"]])
+
+
 def test_the_worse_side_is_named_by_the_direction() -> None:
     assert "below the line" in search_gaps.draw(CASES["grid"]()[0]).texts[1].get_text()
     assert "above the line" in search_gaps.draw(CASES["loss"]()[0]).texts[1].get_text()

@@ -9,15 +9,15 @@ from dlx.reporting import search_importance
 
 def test_bars() -> None:
     result, _ = CASES["random"]()
-    shares = {"optimizer.lr": 0.2, "model.hidden": 0.7, "prior.precision": 0.0}
+    shares = {"model.hidden": 0.2, "optimizer.lr": 0.7, "prior.precision": 0.0}
     (axes,) = search_importance.draw(result, shares).axes
     bars = [bar.get_width() for bar in axes.patches]
     assert bars == [0.7, 0.2, 0.0]
     names = [text.get_text() for text in axes.get_yticklabels()]
-    assert names == ["model.hidden", "optimizer.lr", "prior.precision"]
+    assert names == ["optimizer.lr", "model.hidden", "prior.precision"]
     assert axes.get_ylim()[0] > axes.get_ylim()[1], "the first is on top"
     assert [text.get_text().strip() for text in axes.texts] == ["70 %", "20 %", "0 %"]
-    assert "model.hidden explains the most, 70 %." in search_importance.sentence(shares)
+    assert "optimizer.lr explains the most, 70 %." in search_importance.sentence(shares)
 
 
 def test_so_many_bars_at_most() -> None:
