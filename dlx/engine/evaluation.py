@@ -62,14 +62,15 @@ class Evaluator:
     Args:
         rows: Members, weights and constants.
         parts: Names of the parts to evaluate; those that are empty are left out.
+        is_recorded: Whether it is worth recording the evaluation: for many of the same.
     """
 
-    def __init__(self, rows: Rows, parts: Sequence[str]) -> None:
+    def __init__(self, rows: Rows, parts: Sequence[str], is_recorded: bool = True) -> None:
         self._rows = rows
         self._loss_h = rows.loss_settings()
         self._chunks = {part: Chunks(rows, part) for part in parts if part in rows.members[0].parts.named()}
-        self._replay = Replay(self._flat_sums, fixed=(rows.weights,))
-        self._replay_close = Replay(self._flat_scores)
+        self._replay = Replay(self._flat_sums, fixed=(rows.weights,)) if is_recorded else self._flat_sums
+        self._replay_close = Replay(self._flat_scores) if is_recorded else self._flat_scores
 
     @property
     def parts(self) -> list[str]:
@@ -158,7 +159,7 @@ def score_members(
     """
     numbers = with_twin(range(len(members)))
     rows = Rows([members[number] for number in numbers], weights[numbers], data)
-    evaluator = Evaluator(rows, parts)
+    evaluator = Evaluator(rows, parts, is_recorded=False)
     with torch.no_grad():
         fetched = {part: evaluator.scores(rows.weights, part).cpu().numpy() for part in evaluator.parts}
     return {

@@ -18,6 +18,8 @@ from dlx.data.preprocessing import Affine
 
 BLOCK_BYTES = 1 << 20
 """Inputs gathered at once: several steps of a small population, one of a large one; it must stay in the cache."""
+SCALED_BYTES = 1 << 24
+"""Scaled copies of all examples, one for each fold, at most; scaling every batch anew takes a twentieth of a step."""
 
 
 @dataclass(frozen=True)
@@ -52,32 +54,46 @@ class RowAffine:
     Attributes:
         shift: [M, 1, D].
         scale: [M, 1, D].
-        is_shared: Whether all rows have the same map.
+        numbers: Which of the distinct maps each row has, length M.
+        rows: A row that has it, for each distinct map.
     """
 
     def __init__(self, maps: Sequence[Affine], like: Tensor) -> None:
         shift, scale = (np.stack([getattr(each, name) for each in maps])[:, None] for name in ("shift", "scale"))
         self.shift, self.scale, self._inverse = (torch.from_numpy(x).to(like) for x in (shift, scale, 1 / scale))
-        self.is_shared = bool((shift == shift[0]).all() and (scale == scale[0]).all())
+        keys = [each.tobytes() for each in np.concatenate([shift, scale], 1)]
+        distinct = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        self.numbers = [distinct[key] for key in keys]
+        self.rows = [self.numbers.index(number) for number in distinct.values()]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all rows have the same map."""
+        return len(self.rows) == 1
 
     def apply_(self, raw: Tensor) -> Tensor:
         """Scale in place, [..., M, B, D]."""
         return raw.sub_(self.shift).mul_(self._inverse)
 
-    def apply_shared(self, raw: Tensor) -> Tensor:
-        """Scale all examples by the map that all rows have, [N, D], to the bits that ``apply_`` gives for each row."""
-        return raw.sub(self.shift[0]).mul_(self._inverse[0])
+    def apply_each(self, raw: Tensor) -> Tensor:
+        """Scale all examples, [N, D], by each distinct map, [U, N, D], to the bits that ``apply_`` gives."""
+        return raw.sub(self.shift[self.rows]).mul_(self._inverse[self.rows])
 
 
 class _Column:
-    """Inputs or targets of all examples, scaled as they are read: beforehand where all rows share one map."""
+    """Inputs or targets of all examples, scaled beforehand by each map that rows have, or else as they are read."""
 
     def __init__(self, raw: Tensor, maps: RowAffine | None) -> None:
-        self._maps = maps if maps and not maps.is_shared else None
-        self._source = maps.apply_shared(raw) if maps and maps.is_shared else raw
+        self._source, self._maps, self._first = raw, None, None
+        if maps is not None and not maps.is_shared and len(maps.rows) * raw.nbytes > SCALED_BYTES:
+            self._maps = maps
+        elif maps is not None:
+            self._source = maps.apply_each(raw).flatten(0, 1)
+            if not maps.is_shared:
+                self._first = torch.tensor(maps.numbers, device=raw.device)[:, None] * len(raw)
 
     def take(self, indices: Tensor) -> Tensor:
-        taken = _take(self._source, indices)
+        taken = _take(self._source, indices if self._first is None else indices + self._first)
         return self._maps.apply_(taken) if self._maps else taken
 
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import partial
 from operator import methodcaller
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -100,16 +100,22 @@ class Slice(NamedTuple):
     Attributes:
         epochs: The epochs that were done, those of each population in order.
         finished: Populations that came to their end.
+        conclusions: What was concluded from each of them.
         running: Populations that go on.
     """
 
     epochs: list[EpochDone]
     finished: list[Population]
+    conclusions: list[Any]
     running: list[Population]
 
 
 def fit_each(
-    populations: Iterable[Population], data: DeviceExamples, until: int | None = None, pause: float = 0.5
+    populations: Iterable[Population],
+    data: DeviceExamples,
+    until: int | None = None,
+    conclude: Callable[[Population], Any] = lambda _: None,
+    pause: float = 0.5,
 ) -> Iterator[Slice]:
     """Train each population to its end, as many at once as there are cores.
 
@@ -120,6 +126,7 @@ def fit_each(
             still at the end of a step, and a fit that is given them again goes on from there to the same bits.
         data: The examples, on the populations' device.
         until: The epoch after which each of them rests; None is its last.
+        conclude: Called with each population at its end, in a thread of its own while others train.
         pause: Seconds of a slice, as far as single steps allow.
 
     Yields:
@@ -130,9 +137,9 @@ def fit_each(
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
         while True:
             deadline = time.monotonic() + pause
-            advance = partial(_advance, deadline=deadline, until=until)
+            advance = partial(_advance, deadline=deadline, until=until, conclude=conclude)
             futures = {pool.submit(advance, program): program for program in running}
-            found, running = Slice([], [], []), []
+            found, running = Slice([], [], [], []), []
             while True:
                 is_free = len(futures) + len(running) < workers and time.monotonic() < deadline
                 if is_free and (population := next(waiting, None)) is not None:
@@ -143,9 +150,11 @@ def fit_each(
                     break
                 for future in wait(futures, return_when=FIRST_COMPLETED).done:
                     program = futures.pop(future)
-                    found.epochs.extend(future.result())
+                    epochs, conclusion = future.result()
+                    found.epochs.extend(epochs)
                     if _rests(program.population, until):
                         found.finished.append(program.population)
+                        found.conclusions.append(conclusion)
                     else:
                         running.append(program)
             found.running.extend(program.population for program in running)
@@ -154,13 +163,15 @@ def fit_each(
             yield found
 
 
-def _advance(program: Program, deadline: float, until: int | None) -> list[EpochDone]:
-    """Train a population until the deadline or its end; give its epochs."""
+def _advance(
+    program: Program, deadline: float, until: int | None, conclude: Callable[[Population], Any]
+) -> tuple[list[EpochDone], Any]:
+    """Train a population until the deadline or its end; give its epochs, and what is concluded at its end."""
     population, epochs = program.population, []
     while not _rests(population, until) and time.monotonic() < deadline:
         if program.advance(deadline - time.monotonic()):
             epochs.append(EpochDone(population.epoch + 1, tuple(program.finish_epoch())))
-    return epochs
+    return epochs, conclude(population) if _rests(population, until) else None
 
 
 def _rests(population: Population, until: int | None) -> bool:

@@ -11,13 +11,14 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from dlx.core.definition import Metric
-from dlx.core.records import Cell, Divergence, EpochDone
+from dlx.core.records import Cell, Divergence, EpochDone, Scores
 from dlx.core.registry import registered
 from dlx.core.types import Examples
 from dlx.engine.device import num_workers
@@ -47,6 +48,18 @@ class Bench(NamedTuple):
     data: DeviceExamples
     device: torch.device
     keeps_predictions: bool
+
+
+class Scored(NamedTuple):
+    """What a population's best weights are worth.
+
+    Attributes:
+        scores: Of each member, by part.
+        predictions: What each member's line holds of them, if any.
+    """
+
+    scores: dict[Cell, dict[str, Scores]]
+    predictions: list[dict[str, Any]]
 
 
 @dataclass
@@ -100,12 +113,12 @@ def train_cells(
     Yields:
         Where the training stands, after each slice of time.
     """
-    for found in fit_each(populations, bench.data):
+    for found in fit_each(populations, bench.data, conclude=partial(score, bench)):
         add_epochs(standing.curves, found.epochs)
         standing.populations = found.running
         standing.lines = []
-        for population in found.finished:
-            standing.lines += finished_lines(population, standing.curves, bench, identify)
+        for population, scored in zip(found.finished, found.conclusions, strict=True):
+            standing.lines += finished_lines(population, scored, standing.curves, identify)
             for member in population.members:
                 standing.curves.pop(member.cell, None)
         yield standing
@@ -121,32 +134,36 @@ def add_epochs(curves: dict[Cell, Curve], epochs: Sequence[EpochDone]) -> None:
                 curves[member.cell]["valid"].append(member.scores["valid"]["loss"])
 
 
+def score(bench: Bench, population: Population) -> Scored:
+    """Score the best weights of members on all their parts."""
+    scores = score_members(population.members, population.best_weights, bench.data, PARTS)
+    return Scored(scores, _predicted(population, bench) if bench.keeps_predictions else [{}] * len(scores))
+
+
 def finished_lines(
     population: Population,
+    scored: Scored,
     curves: Mapping[Cell, Curve],
-    bench: Bench,
     identify: Identify,
     epochs: int | None = None,
 ) -> list[Line]:
-    """Score the best weights of members on all their parts.
+    """Write down members that are finished.
 
     Args:
         population: Its members are finished, or stand at the end of ``epochs``.
-        curves: Those of the members.
-        bench: Data and device.
+        scored: Their scores.
+        curves: Their curves.
         identify: Identifies a cell.
         epochs: The budget if it is less than all epochs.
 
     Returns:
         A line of cells.jsonl for each member that was not dropped.
     """
-    members = population.members
-    scores = score_members(members, population.best_weights, bench.data, PARTS)
-    more = _predicted(population, bench) if bench.keeps_predictions else [{}] * len(members)
+    scores = scored.scores
     budget = epochs or population.recipe.training.epochs
     num_parameters = population.recipe.layout().num_parameters
     lines = []
-    for member, course, predicted in zip(members, population.courses, more, strict=True):
+    for member, course, predicted in zip(population.members, population.courses, scored.predictions, strict=True):
         if course.stop_reason == "dropped":
             continue
         cell, divergence = member.cell, course.divergence

@@ -22,7 +22,7 @@ from dlx.engine.feed import DeviceExamples
 from dlx.engine.fit import fit_each
 from dlx.engine.population import Member, MemberFactory, Population, Recipe
 from dlx.search.cells import Trial, cell_name
-from dlx.search.cross_validation import Bench, Standing, add_epochs, finished_lines, populations_of, train_cells
+from dlx.search.cross_validation import Bench, Standing, add_epochs, finished_lines, populations_of, score, train_cells
 from dlx.search.halving import Bracket, brackets, survivors
 from dlx.search.journal import Journal, Line
 from dlx.search.pooling import pool
@@ -302,12 +302,13 @@ class Study:
     def _train_to(self, rung: int, populations: Sequence[Population], standing: Standing) -> Iterator[Standing]:
         """Train populations to the end of an epoch; all of them stay in memory."""
         standing.populations = list(populations)
-        for found in fit_each(populations, self.setup.bench.data, until=rung):
+        bench = self.setup.bench
+        for found in fit_each(populations, bench.data, until=rung, conclude=functools.partial(score, bench)):
             add_epochs(standing.curves, found.epochs)
             lines = [
                 line
-                for population in found.finished
-                for line in finished_lines(population, standing.curves, self.setup.bench, self._identify, rung)
+                for population, scored in zip(found.finished, found.conclusions, strict=True)
+                for line in finished_lines(population, scored, standing.curves, self._identify, rung)
             ]
             if rung == self.setup.experiment.training.epochs:
                 self._take_in(lines)
