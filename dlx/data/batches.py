@@ -60,15 +60,18 @@ class BatchPlan:
 
     def draw(self, epoch: int) -> Indices:
         """Draw the example of each place in an epoch, [S, M, B]."""
-        padded = np.empty((len(self._orders), self._total * self._batch_size), dtype=np.int64)
-        drawn: dict[tuple[int, ...], int] = {}
+        drawn: dict[tuple[int, ...], Indices] = {}
+        steps = np.empty((self._total, len(self._orders), self._batch_size), dtype=np.int64)
         for row, order in enumerate(self._orders):
             identity = (*order.key, id(order.train))
-            if identity in drawn:
-                padded[row] = padded[drawn[identity]]
-                continue
-            drawn[identity] = row
-            size = len(order.train)
-            padded[row, :size] = stream("order", *order.key, epoch).permutation(order.train)
-            padded[row, size:] = padded[row, (size - 1) // self._batch_size * self._batch_size]
-        return padded.reshape(len(self._orders), self._total, self._batch_size).swapaxes(0, 1).copy()
+            if identity not in drawn:
+                drawn[identity] = self._draw(order, epoch)
+            steps[:, row] = drawn[identity]
+        return steps
+
+    def _draw(self, order: Order, epoch: int) -> Indices:
+        """Draw the example of each place of one member, [S, B]."""
+        padded, size = np.empty(self._total * self._batch_size, dtype=np.int64), len(order.train)
+        padded[:size] = stream("order", *order.key, epoch).permutation(order.train)
+        padded[size:] = padded[(size - 1) // self._batch_size * self._batch_size]
+        return padded.reshape(self._total, self._batch_size)

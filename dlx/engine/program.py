@@ -71,6 +71,7 @@ class Program:
         orders = [Order(member.parts.train, member.cell.stream_key) for member in rows.members]
         batch_size = self.population.recipe.training.examples_per_step(rows.members[0].sizes.train)
         self._plan = BatchPlan(orders, batch_size)
+        self._is_everybodys: list[bool] = self._plan.active.all(1).tolist()
         self._num_steps = self._plan.active.sum(0)  # a member's steps are the first of the epoch
         self._weights = torch.from_numpy(self._plan.weights).to(rows.theta)
         seeds = [integer_seed("noise", *member.cell.stream_key) for member in rows.members]
@@ -109,7 +110,7 @@ class Program:
             self._objective.begin(Batch(*batch, keys[step]))
             if self._rates is not None:
                 self._h.lr = self._rates[step]
-            losses[step] = self._step(self._plan.active[step])
+            losses[step] = self._step(step)
             population.losses = losses[: step + 1]
             yield
 
@@ -127,16 +128,16 @@ class Program:
             factor = watched_factor.expand(len(done), -1, -1) if factor is None else factor * watched_factor
         return None if factor is None or self._lr is None else (self._lr * factor).to(self._rows.theta)
 
-    def _step(self, active: np.ndarray[Any, np.dtype[np.bool_]]) -> Tensor:
+    def _step(self, step: int) -> Tensor:
         """Take one step of all rows; those without a batch left rest. Give the objective of each before it, [rows]."""
         population = self.population
         tensors = [population.weights, *population.state.values()]
-        before = [] if active.all() else [tensor.clone() for tensor in tensors]
+        before = [] if self._is_everybodys[step] else [tensor.clone() for tensor in tensors]
         value = population.recipe.optimizer.step(self._rows.theta, population.state, self._h, self._objective)
         self._objective.end()
         if before:
             # Not a product with 0 and 1: a row of NaN must not pass, and NaN * 0 is NaN.
-            mask = torch.from_numpy(active).to(value.device)
+            mask = torch.from_numpy(self._plan.active[step]).to(value.device)
             for tensor, old in zip(tensors, before, strict=True):
                 tensor.copy_(torch.where(mask.view(-1, *[1] * (tensor.dim() - 1)), tensor, old))
         return value
