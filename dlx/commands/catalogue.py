@@ -116,9 +116,13 @@ def _range(field: dict[str, Any]) -> str:
     """Say in words what values a field of a JSON Schema takes."""
     if "enum" in field:
         return f"one of {', '.join(map(str, field['enum']))}"
+    if "const" in field:
+        return str(field["const"])
     if "anyOf" in field:
         arms = sorted(field["anyOf"], key=lambda arm: arm.get("type") == "array")
         return _range(arms[0]) if "enum" in arms[0] else " or ".join(map(_range, arms))
+    if "prefixItems" in field:
+        return f"a list of {', '.join(map(_range, field['prefixItems']))}"
     if field["type"] == "array":
         return f"a list, each entry {_range(field['items'])}"
     bounds = " and ".join(f"{sign} {field[bound]:g}" for bound, sign in BOUNDS.items() if bound in field)

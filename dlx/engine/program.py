@@ -71,7 +71,7 @@ class Program:
         orders = [Order(member.parts.train, member.cell.stream_key) for member in rows.members]
         batch_size = self.population.recipe.training.examples_per_step(rows.members[0].sizes.train)
         self._plan = BatchPlan(orders, batch_size)
-        self._is_everybodys: list[bool] = self._plan.active.all(1).tolist()
+        self._is_everybodys = [bool(active.all()) for active in self._plan.active]
         self._num_steps = self._plan.active.sum(0)  # a member's steps are the first of the epoch
         self._weights = torch.from_numpy(self._plan.weights).to(rows.theta)
         seeds = [integer_seed("noise", *member.cell.stream_key) for member in rows.members]

@@ -46,7 +46,7 @@ def test_ranges_and_defaults() -> None:
     assert "theta <- theta - lr s_hat / (sqrt(r_hat) + delta)" in text
     moons = describe_definition("two_moons")
     assert "  scale: one of standard, minmax, none; default standard\n" in moons
-    assert "  split.folds: a whole number >= 2 or null; default null\n" in moons
+    assert "  split.folds: a whole number >= 2 or leave_one_out or null; default null\n" in moons
     hidden = "  hidden: a list, each entry a whole number > 0 and <= 1e+06; default [64, 32]\n"
     assert hidden in describe_definition("mlp")
     assert "  activation: one of elu, gelu, " in describe_definition("mlp")
