@@ -150,8 +150,8 @@ def finished_lines(
         if course.stop_reason == "dropped":
             continue
         cell, divergence = member.cell, course.divergence
-        if divergence is None and not all(math.isfinite(part["loss"]) for part in scores[cell].values()):
-            divergence = Divergence(course.num_steps + 1, course.last_loss)  # the last step's doing
+        if divergence is None and "valid" not in scores[cell] and not math.isfinite(scores[cell]["train"]["loss"]):
+            divergence = Divergence(course.num_steps + 1, course.last_loss)  # no later step shows what the last one did
         line = {
             **identify(cell, budget),
             "trial": cell.trial,
@@ -169,7 +169,8 @@ def finished_lines(
             "num_test": len(member.parts.test),
         }
         if divergence:
-            lines.append({**line, **dataclasses.asdict(divergence)})
+            best_epoch = {"best_epoch": course.best_epoch} if course.best_epoch else {}
+            lines.append({**line, **best_epoch, **dataclasses.asdict(divergence)})
         else:
             curve = {part: list(values) for part, values in curves[cell].items() if values}
             lines.append({**line, "best_epoch": course.best_epoch, **scores[cell], "curve": curve, **predicted})
