@@ -224,7 +224,7 @@ def test_as_many_train_at_once_as_there_are_workers(monkeypatch: pytest.MonkeyPa
     populations = [Population.build(part, CPU) for part in cut(members, [4, 2, 2])]
     found = next(fit_each(populations, load(examples), pause=0.0))
     assert [len(population.losses) for population in populations] == [1, 1, 0], "a step each, the third waits"
-    assert [id(each) for each in found.running] == [id(each) for each in populations[:2]]
+    assert {id(each) for each in found.running} == {id(each) for each in populations[:2]}
 
 
 def test_an_error_in_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
