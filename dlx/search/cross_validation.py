@@ -66,8 +66,11 @@ class Standing:
     def epochs_done(self) -> float:
         """Count the epochs that members which go on have done, of all that they may, as a number of members."""
         return sum(
-            population.epoch / population.recipe.training.epochs * len(population.members)
+            population.epoch
+            / population.recipe.training.epochs
+            * sum(course.stop_reason != "dropped" for course in population.courses)
             for population in self.populations
+            if not population.is_finished
         )
 
 
