@@ -202,9 +202,10 @@ class Study:
         """Give what the sampler is told of a trial, and note it.
 
         A run whose repetitions grow goes on from what was told before; otherwise its old trials would not be drawn.
+        What was told of the last trials may change: where more are drawn with them, others of them survive halving.
         """
         known = self.journal.trials.get((self.outer_fold, trial.number))
-        if known is None:
+        if known is None or (self.outer_fold, len(self.trials)) not in self.journal.trials:  # nothing was drawn from it
             is_full = self.budgets.get(trial.number) == trial.epochs
             told = self._score(trial, trial.epochs) if is_full else None
             outer = {} if self.outer_fold is None else {"outer_fold": self.outer_fold}
