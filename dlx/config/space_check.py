@@ -15,7 +15,7 @@ from dlx.config.overrides import FaultyKeyError
 from dlx.config.space import SPACE, Dimension, Space
 from dlx.core.definition import Metric
 from dlx.core.registry import nearest
-from dlx.core.settings import Search
+from dlx.core.settings import Search, Training
 
 MAX_CHECKS = 500
 """How many settings are checked before a search begins; others, if there are more, when they are drawn."""
@@ -57,7 +57,7 @@ def space_faults(space: Space) -> list[Fault]:
         faults += [*own, *_repeated(dimension)]
         sound += [] if own else [dimension]
     if len(sound) == len(space.dimensions):
-        faults += _method(space, search)
+        faults += [*_method(space, search), *_budget(space, search)]
     return [*faults, *_setting_faults(space, sound, search)]
 
 
@@ -141,6 +141,23 @@ def _method(space: Space, search: Search) -> Iterator[Fault]:
     elif search.method == "cma_es" and not any(dimension.range for dimension in space.dimensions):
         hint = "give a key as {low: ..., high: ...}, or set search.method=tpe"
         yield Fault(("search", "method"), "`cma_es` needs a range of numbers, but the space has lists alone", hint)
+
+
+def _budget(space: Space, search: Search) -> Iterator[Fault]:
+    """Find settings of other numbers of epochs: halving and Hyperband compare all after the same."""
+    if search.budget == "full":
+        return
+    epochs = space.loaded.experiment.training.epochs
+    for dimension in space.dimensions:
+        if dimension.key == "training":
+            given = [value.get("epochs", Training().epochs) for value in dimension.grid() if isinstance(value, dict)]
+            differs = any(each != epochs for each in given)
+        else:
+            differs = dimension.key == "training.epochs"
+        if differs:
+            message = f"`training.epochs` cannot vary with search.budget={search.budget}, which decides them itself"
+            hint = f"give every setting {epochs} epochs, as training.epochs says, or set search.budget=full"
+            yield Fault((*SPACE, dimension.key), message, hint, underline="key")
 
 
 def _setting_faults(space: Space, dimensions: list[Dimension], search: Search) -> list[Fault]:

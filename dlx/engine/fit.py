@@ -127,7 +127,7 @@ def fit_each(
         data: The examples, on the populations' device.
         until: The epoch after which each of them rests; None is its last.
         conclude: Called with each population at its end, in a thread of its own while others train.
-        pause: Seconds of a slice, as far as single steps allow.
+        pause: Seconds of a slice, as far as single steps allow; 0 gives one after every step.
 
     Yields:
         What each slice came to.
@@ -141,7 +141,9 @@ def fit_each(
             futures = {pool.submit(advance, program): program for program in running}
             found, running = Slice([], [], [], []), []
             while True:
-                is_free = len(futures) + len(running) < workers and time.monotonic() < deadline
+                # However short a slice, every core has a population before it ends.
+                has_time = time.monotonic() < deadline or not found.finished
+                is_free = has_time and len(futures) + len(running) < workers
                 if is_free and (population := next(waiting, None)) is not None:
                     program = Program(population, data, is_watched=False)
                     futures[pool.submit(advance, program)] = program
@@ -166,11 +168,13 @@ def fit_each(
 def _advance(
     program: Program, deadline: float, until: int | None, conclude: Callable[[Population], Any]
 ) -> tuple[list[EpochDone], Any]:
-    """Train a population until the deadline or its end; give its epochs, and what is concluded at its end."""
+    """Train a population until the deadline, for at least one step, or to its end; give its epochs and conclusion."""
     population, epochs = program.population, []
-    while not _rests(population, until) and time.monotonic() < deadline:
+    while not _rests(population, until):
         if program.advance(deadline - time.monotonic()):
             epochs.append(EpochDone(population.epoch + 1, tuple(program.finish_epoch())))
+        if time.monotonic() >= deadline:
+            break
     return epochs, conclude(population) if _rests(population, until) else None
 
 

@@ -23,7 +23,7 @@ from dlx.engine.rows import Rows
 WATCHED = ("train", "valid")
 """The parts that are looked at while training. Test is not among them."""
 DECIDING = ("valid",)
-"""Those of them that decide which epoch is the best, and when to stop."""
+"""Those of them that decide which epoch is the best, and when to stop; the others must not, as not everybody looks."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -191,17 +191,20 @@ class Program:
         population, course = self.population, self.population.courses[member]
         before, taken = int(population.steps[row]), int(self._num_steps[row])
         scores = {part: {name: float(x[row]) for name, x in each.items()} for part, each in epoch.scores.items()}
-        course.check_finite(epoch.losses[:taken, row], [each["loss"] for each in scores.values()], before)
+        losses, deciding = epoch.losses[:taken, row], [scores[part]["loss"] for part in DECIDING if part in scores]
+        course.check_finite(losses, deciding, before)
         course.last_epoch, course.num_steps = population.epoch + 1, before + taken
         is_best = False
         if course.divergence is None:
-            valid_loss = scores["valid"]["loss"] if "valid" in scores else None
+            valid_loss = deciding[0] if deciding else None
             course.diagnostics = {name: float(x[row]) for name, x in epoch.diagnostics.items()}
             is_best = course.observe(course.last_epoch, valid_loss, population.recipe.training)
             if population.recipe.optimizer.is_solved(course.diagnostics):
                 course.stop_reason = "solved"
             if valid_loss is not None:
                 course.watch = population.members[member].recipe.schedule.watch(course.watch, valid_loss)
+            elif course.stop_reason and "train" in scores:  # no later step shows what the last one did
+                course.check_finite(losses, [scores["train"]["loss"]], before)
         return MemberEpoch(
             cell=population.members[member].cell,
             step=course.num_steps,
@@ -212,5 +215,5 @@ class Program:
             divergence=course.divergence,
             diagnostics={} if course.divergence else course.diagnostics,
             gradient_norms={} if course.divergence else {n: float(x[row]) for n, x in epoch.gradient_norms.items()},
-            objective=None if course.divergence else float(epoch.losses[:taken, row].mean()),
+            objective=None if course.divergence else float(losses.mean()),
         )

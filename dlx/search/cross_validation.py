@@ -79,8 +79,11 @@ class Standing:
     def epochs_done(self) -> float:
         """Count the epochs that members which go on have done, of all that they may, as a number of members."""
         return sum(
-            population.epoch / population.recipe.training.epochs * len(population.members)
+            population.epoch
+            / population.recipe.training.epochs
+            * sum(course.stop_reason != "dropped" for course in population.courses)
             for population in self.populations
+            if not population.is_finished
         )
 
 
@@ -167,8 +170,8 @@ def finished_lines(
         if course.stop_reason == "dropped":
             continue
         cell, divergence = member.cell, course.divergence
-        if divergence is None and not all(math.isfinite(part["loss"]) for part in scores[cell].values()):
-            divergence = Divergence(course.num_steps + 1, course.last_loss)  # the last step's doing
+        if divergence is None and "valid" not in scores[cell] and not math.isfinite(scores[cell]["train"]["loss"]):
+            divergence = Divergence(course.num_steps + 1, course.last_loss)  # no later step shows what the last one did
         line = {
             **identify(cell, budget),
             "trial": cell.trial,
@@ -186,7 +189,8 @@ def finished_lines(
             "num_test": len(member.parts.test),
         }
         if divergence:
-            lines.append({**line, **dataclasses.asdict(divergence)})
+            best_epoch = {"best_epoch": course.best_epoch} if course.best_epoch else {}
+            lines.append({**line, **best_epoch, **dataclasses.asdict(divergence)})
         else:
             curve = {part: list(values) for part, values in curves[cell].items() if values}
             lines.append({**line, "best_epoch": course.best_epoch, **scores[cell], "curve": curve, **predicted})

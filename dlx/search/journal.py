@@ -43,8 +43,8 @@ class Journal:
                 self._cell_ledger.append(line)
 
     def add_trial(self, line: Line) -> None:
-        """Append a trial whose score was told."""
-        if _key(line) not in self.trials:
+        """Append a trial whose score was told, unless that is known; of several lines of a trial the last counts."""
+        if self.trials.get(_key(line)) != line:
             self.trials[_key(line)] = line
             self._trial_ledger.append(line)
 

@@ -202,9 +202,10 @@ class Study:
         """Give what the sampler is told of a trial, and note it.
 
         A run whose repetitions grow goes on from what was told before; otherwise its old trials would not be drawn.
+        What was told of the last trials may change: where more are drawn with them, others of them survive halving.
         """
         known = self.journal.trials.get((self.outer_fold, trial.number))
-        if known is None:
+        if known is None or (self.outer_fold, len(self.trials)) not in self.journal.trials:  # nothing was drawn from it
             is_full = self.budgets.get(trial.number) == trial.epochs
             told = self._score(trial, trial.epochs) if is_full else None
             outer = {} if self.outer_fold is None else {"outer_fold": self.outer_fold}
@@ -248,32 +249,37 @@ class Study:
         if len(bracket.rungs) == 1:
             yield from self._train_fully(trials)
             return
-        populations: list[Population] | None = None
         standing = Standing()
-        for rung in bracket.rungs:
+        for rung in bracket.rungs[:-1]:
             self.budgets |= {trial.number: rung for trial in trials}
-            cells = [cell for trial in trials for cell in self.cells(trial.number)]
-            if any(self.name(cell, rung) not in self.journal.cells for cell in cells):
-                if populations is None:
-                    begun, standing = self._begin(cells)
-                    populations = list(begun)
-                yield from self._train_to(rung, populations, standing)
-            if rung < bracket.rungs[-1]:
-                scores = [self._score(trial, rung) for trial in trials]
-                kept = survivors(scores, self.setup.search.factor, self.setup.higher_is_better)
-                self.num_done += (len(trials) - len(kept)) * len(self.cells(0))
-                trials = [trials[position] for position in kept]
-                populations = _without({trial.number for trial in trials}, populations or []) or None
+            yield from self._train_to(rung, trials, self._missing(trials), standing)
+            scores = [self._score(trial, rung) for trial in trials]
+            kept = survivors(scores, self.setup.search.factor, self.setup.higher_is_better)
+            self.num_done += (len(trials) - len(kept)) * len(self.cells(0))
+            trials = [trials[position] for position in kept]
+        yield from self._train_to(bracket.rungs[-1], trials, self._missing_of_all(trials), standing)
 
     def _train_fully(self, trials: Sequence[Trial]) -> Iterator[Standing]:
-        self.budgets |= {trial.number: trial.epochs for trial in trials}
-        cells = {self.name(cell, trial.epochs): cell for trial in trials for cell in self.cells(trial.number)}
-        missing = [cell for name, cell in cells.items() if name not in self.journal.cells]
-        self.num_done += len(trials) * len(self.cells(0)) - len(missing)
-        populations, standing = self._begin(missing)
+        populations, standing = self._begin(self._missing_of_all(trials))
         for now in train_cells(populations, standing, self.setup.bench, self._identify):
             self._take_in(now.lines)
             yield now
+
+    def _missing_of_all(self, trials: Sequence[Trial]) -> list[Cell]:
+        """Give trials their full budget; those that are done already may be the best. Give the cells to train."""
+        self.budgets |= {trial.number: trial.epochs for trial in trials}
+        missing = self._missing(trials)
+        self.num_done += len(trials) * len(self.cells(0)) - len(missing)
+        self._look_for_best(trials)
+        return missing
+
+    def _missing(self, trials: Sequence[Trial]) -> list[Cell]:
+        """Give the cells of trials that the journal has not at their budgets: of equal ones that of the first trial."""
+        named: dict[str, Cell] = {}
+        for trial in trials:
+            for cell in self.cells(trial.number):
+                named.setdefault(self.name(cell, self.budgets[trial.number]), cell)
+        return [cell for name, cell in named.items() if name not in self.journal.cells]
 
     def _begin(self, cells: Sequence[Cell]) -> tuple[Iterator[Population], Standing]:
         """Stack the members of cells; those that were in training when the run was stopped go on first."""
@@ -290,43 +296,53 @@ class Study:
 
     def _take_in(self, lines: Sequence[Line]) -> None:
         """Write down finished cells, and see whether a trial that is now done is the best so far."""
+        self.num_done += sum(line["id"] not in self.journal.cells for line in lines)
         self.journal.add_cells(lines)
-        self.num_done += len(lines)
-        for number in sorted({line["trial"] for line in lines}):
-            trial = self.trials[number]
-            if all(self.name(cell, trial.epochs) in self.journal.cells for cell in self.cells(number)):
+        self._look_for_best([self.trials[number] for number in sorted({line["trial"] for line in lines})])
+
+    def _look_for_best(self, trials: Sequence[Trial]) -> None:
+        for trial in trials:
+            if all(self.name(cell, trial.epochs) in self.journal.cells for cell in self.cells(trial.number)):
                 found = summarise(self._found(trial, trial.epochs), self.setup.score)
                 if self._is_better(found, self.best):
                     self.best = found
 
-    def _train_to(self, rung: int, populations: Sequence[Population], standing: Standing) -> Iterator[Standing]:
-        """Train populations to the end of an epoch; all of them stay in memory."""
-        standing.populations = list(populations)
-        bench = self.setup.bench
-        for found in fit_each(populations, bench.data, until=rung, conclude=functools.partial(score, bench)):
+    def _train_to(
+        self, rung: int, trials: Sequence[Trial], missing: Sequence[Cell], standing: Standing
+    ) -> Iterator[Standing]:
+        """Train missing cells of trials to the end of an epoch; all populations that may go on stay in memory."""
+        trained = {member.cell for population in standing.populations for member in population.members}
+        more, begun = self._begin([cell for cell in missing if cell not in trained])
+        standing.curves.update(begun.curves)
+        standing.populations = _without({trial.number for trial in trials}, [*standing.populations, *more])
+        bench, training = self.setup.bench, standing.populations if missing else []
+        for found in fit_each(training, bench.data, until=rung, conclude=functools.partial(score, bench)):
             add_epochs(standing.curves, found.epochs)
-            lines = [
+            standing.lines = [
                 line
                 for population, scored in zip(found.finished, found.conclusions, strict=True)
                 for line in finished_lines(population, scored, standing.curves, self._identify, rung)
             ]
             if rung == self.setup.experiment.training.epochs:
-                self._take_in(lines)
+                self._take_in(standing.lines)
             else:
-                self.journal.add_cells(lines)
-            standing.lines = lines
+                self.journal.add_cells(standing.lines)
             yield standing
 
 
 def _without(kept: set[int], populations: Sequence[Population]) -> list[Population]:
-    """Drop the members of all trials but those that are kept, and give the populations that have any left."""
+    """Drop the members of all trials but those that are kept, and give the populations that have any left.
+
+    Members that are kept may have stopped early; they wait for the others.
+    """
     left = []
     for population in populations:
         for member, course in zip(population.members, population.courses, strict=True):
-            if member.cell.trial not in kept and course.stop_reason is None:
+            if member.cell.trial not in kept:
                 course.stop_reason = "dropped"
-        if population.active:
-            if population.is_sparse():
+        if any(course.stop_reason != "dropped" for course in population.courses):
+            is_between_epochs = not len(population.losses)  # not so where it was restored
+            if is_between_epochs and population.is_sparse():
                 population.compact()
             left.append(population)
     return left

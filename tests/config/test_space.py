@@ -313,12 +313,29 @@ def test_many_settings_are_checked_within_bounds(space: Callable[..., Space]) ->
         ("search: {method: tpe}\n", "x.yaml:4:18: `tpe` has nothing to draw: search.space is empty\n"),
         ("search: {method: cma_es, space: {optimizer.lr: [1, 2]}}\n",
          "x.yaml:4:18: `cma_es` needs a range of numbers, but the space has lists alone\n"),
+        ("search: {space: {training.epochs: [1, 2]}, budget: halving}\n",
+         "x.yaml:4:18: `training.epochs` cannot vary with search.budget=halving, which decides them itself\n"),
+        ("search: {space: {training: [{epochs: 30}, {epochs: 9}]}, method: random, budget: hyperband}\n",
+         "x.yaml:4:18: `training.epochs` cannot vary with search.budget=hyperband, which decides them itself\n"),
+        ("training: {epochs: 9}\nsearch: {space: {training: [{batch_size: 9}]}, budget: halving}\n",
+         "x.yaml:5:18: `training.epochs` cannot vary with search.budget=halving, which decides them itself\n"),
     ],
 )  # fmt: skip
 def test_methods_that_cannot_be(refused: Callable[..., str], text: str, expected: str) -> None:
     found = refused(text)
     assert found.startswith(expected)
     assert len(heads(found)) == 1
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        "{space: {training.epochs: [1, 2]}}",
+        "{space: {training: [{epochs: 30}, {batch_size: 9}], training.clip_norm: [1, 2]}, budget: halving}",
+    ],
+)
+def test_epochs_that_can_vary_or_do_not(space: Callable[..., Space], search: str) -> None:
+    assert space(f"search: {search}\n").dimensions
 
 
 @pytest.mark.parametrize("search", ["trials: 7", "trials: null", "trials: 8, method: random", "method: cma_es"])
