@@ -17,7 +17,7 @@ from dlx.commands.interrupt import Interrupt, listening
 from dlx.commands.refit import refit, refit_outer
 from dlx.commands.search_facts import describe_search, folds_text
 from dlx.commands.search_results import search_result
-from dlx.commands.search_saving import STATE, SavedSearch, save_search
+from dlx.commands.search_saving import SavedSearch, save_search
 from dlx.config.experiment import resolved_yaml
 from dlx.config.load import load_experiment, load_experiment_and_data
 from dlx.config.space import Space
@@ -130,6 +130,8 @@ def search(run: RunDir, setup: Setup, is_resumed: bool = False) -> Iterator[Reco
     run.write("folds.json", folds_text(setup))
     saved = SavedSearch(run, _identity(setup), setup.device)
     facts, clock = describe_search(setup), Clock(saved.seconds)
+    if not is_resumed:
+        save_search(run, _identity(setup), Standing(), 0.0)  # from now on a changed config is found out
     with listening() as interrupt, Journal.open(run.path) as journal:
         outer_folds = [None, *range(setup.num_folds() if setup.cv.nested else 0)]
         studies = [Study(setup, journal, saved.restore, outer_fold) for outer_fold in outer_folds]
@@ -144,7 +146,7 @@ def search(run: RunDir, setup: Setup, is_resumed: bool = False) -> Iterator[Reco
         result["refit"] = refit(run, setup, studies[0], result)
         journal.sync()
         run.write_json("result.json", result)
-        run.remove(STATE)
+        save_search(run, _identity(setup), Standing(), clock.seconds())
         run.write_json("timing.json", clock.timing(_num_steps(journal), setup.device))
         write_outputs(run, setup, facts, result, journal)
     run.finish("done", result["status"])

@@ -56,7 +56,10 @@ class SavedSearch:
             load_tensors(path) if path.exists() else ({}, {"populations": [], "curves": [], "seconds": 0.0})
         )
         if path.exists() and (not isinstance(state, dict) or state.get("identity") != identity):
-            raise CheckpointError(f"{path} belongs to another search: config or data of this run have changed since")
+            raise CheckpointError(
+                f"{path} belongs to another search: config.resolved.yaml or the data have changed since; restore them, or search "
+                f"anew with: dlx cv {run.path / 'config.resolved.yaml'}"
+            )
         self.seconds: float = state["seconds"]
         self._populations = state["populations"]
         self._curves: dict[Cell, Curve] = {Cell(*cell): curve for cell, curve in state["curves"]}
