@@ -15,8 +15,9 @@ from sklearn.metrics import accuracy_score, log_loss
 
 from dlx.core.records import Cell
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.fit import fit_each
+from dlx.engine.fit import fit, fit_each
 from dlx.engine.layout import Layout
+from dlx.engine.population import Population
 from dlx.search.cross_validation import add_epochs, populations_of
 from dlx.search.journal import Line
 from dlx.search.study import Study
@@ -138,6 +139,13 @@ def test_curves_have_a_value_for_every_epoch(tmp_path: Path) -> None:
         assert set(line["curve"]) == {"train", "valid"}
         assert {len(curve) for curve in line["curve"].values()} == {line["last_epoch"]}
         assert line["curve"]["valid"][line["best_epoch"] - 1] == min(line["curve"]["valid"]) == line["valid"]["loss"]
+    cell = study.cells(3)[1]
+    population, records = Population.build([study.setup.member(study.trials[3], cell)], CPU), []
+    for record in fit([population], study.setup.bench.data):
+        records += getattr(record, "members", ())
+    line = study.journal.cells[study.name(cell, 9)]
+    assert line["curve"]["train"] == [record.objective for record in records]
+    assert line["curve"]["valid"] == [record.scores["valid"]["loss"] for record in records]
 
 
 def test_curves_take_no_epoch_of_a_member_that_diverged() -> None:
