@@ -267,3 +267,24 @@ def test_cells_that_are_done_are_never_more_than_there_are(tmp_path: Path, kind:
                 before = study.num_done
         restore = saved.restore if saved else nothing_saved
     assert study.num_done == total
+
+
+@pytest.mark.usefixtures("short_slices")
+@pytest.mark.parametrize("is_mid_epoch", [True, False])
+def test_a_state_from_before_trials_were_dropped(
+    tmp_path: Path, whole: Callable[..., Study], is_mid_epoch: bool
+) -> None:
+    """The rung's lines are all there: who is dropped is known, but the saved populations still hold them."""
+    search, saved = Search(tmp_path, HALVING), None
+    with search.study() as study:
+        for standing in study.run():
+            if any(line["epochs"] == 2 for line in study.journal.cells.values()):
+                break
+            is_before = max(study.budgets.values()) == 1
+            is_between = all(not len(population.losses) for population in standing.populations)
+            if is_before and is_between != is_mid_epoch:
+                saved = Saved(standing)
+    assert saved is not None
+    study = search.run(restore=saved.restore)
+    assert saved.num_restored
+    assert study.journal.cells == whole(HALVING, text=MOONS).journal.cells
