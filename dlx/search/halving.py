@@ -63,7 +63,9 @@ def brackets(search: Search, epochs: int, num_trials: int, batch: int) -> list[B
 
 
 def survivors(scores: Sequence[float | None], factor: int, higher_is_better: bool) -> list[int]:
-    """Choose who goes on: the best 1 / ``factor`` of those that are scored, at least one; the first among equals.
+    """Choose who goes on: as many as 1 / ``factor`` of all, rounded up, the best of the scored; the first among equals.
+
+    Hyperband rounds down, which would leave none of a small bracket.
 
     Args:
         scores: Of each trial at the same budget; None where it diverged.
