@@ -256,7 +256,8 @@ class Study:
             if any(self.name(cell, rung) not in self.journal.cells for cell in cells):
                 if populations is None:
                     begun, standing = self._begin(cells)
-                    populations = list(begun)
+                    # What was saved before the end of a rung still has members that were dropped there.
+                    populations = _without({trial.number for trial in trials}, list(begun))
                 yield from self._train_to(rung, populations, standing)
             if rung < bracket.rungs[-1]:
                 scores = [self._score(trial, rung) for trial in trials]
@@ -318,14 +319,16 @@ class Study:
 
 
 def _without(kept: set[int], populations: Sequence[Population]) -> list[Population]:
-    """Drop the members of all trials but those that are kept, and give the populations that have any left."""
+    """Drop the members of all trials but those that are kept, and give the populations that have any left.
+
+    Members that are kept may all have stopped early: their scores are wanted at the next rung, too.
+    """
     left = []
     for population in populations:
-        for member, course in zip(population.members, population.courses, strict=True):
-            if member.cell.trial not in kept and course.stop_reason is None:
-                course.stop_reason = "dropped"
-        if population.active:
-            if population.is_sparse():
-                population.compact()
-            left.append(population)
+        is_kept = [member.cell.trial in kept for member in population.members]
+        for course, stays in zip(population.courses, is_kept, strict=True):
+            course.stop_reason = course.stop_reason if stays else "dropped"
+        if population.is_sparse() and not len(population.losses):  # rows stay as they are within an epoch
+            population.compact()
+        left += [population] * any(is_kept)
     return left
