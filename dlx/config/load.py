@@ -104,6 +104,13 @@ def _with_folds(source: Source) -> Source:
     if split.get("seed", 0) is None:
         message = "`data.split.seed` is null, but the folds must be the same for every seed and trial"
         faults = (*faults, Fault(("data", "split", "seed"), message, "give it a number; cv.repeats cuts them anew"))
+    given = next((key for key in ("fold_column", "time_series") if split.get(key)), None)
+    if given is not None and tree.get("cv", {}).get("repeats", 1) != 1:
+        message = f"`{given}` leaves no choice of folds, so `cv.repeats` would be the same folds again"
+        faults = (
+            *faults,
+            Fault(("cv", "repeats"), message, "leave it out; cv.seeds trains more than once on each fold"),
+        )
     for key in ("test", "fold", "repeat", "outer_fold"):
         split.pop(key, None)
     split["folds"] = None if split.get("fold_column") else folds
