@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice, product
 from math import prod
 from typing import Any, NamedTuple
 
-from dlx.config.diagnostics import Fault, KeyPath, Position
+from dlx.config.diagnostics import Fault, KeyPath, Position, position_of
 from dlx.config.experiment import Experiment
 from dlx.config.keys import members, scalar_types, type_at
 from dlx.config.overrides import FaultyKeyError
+from dlx.config.source import Source
 from dlx.config.space import SPACE, Dimension, Space
 from dlx.core.definition import Metric
 from dlx.core.registry import nearest
@@ -200,9 +202,20 @@ def _examined(space: Space, setting: Setting) -> dict[Mistake, Fault]:
     else:
         ranges = [dimension for dimension in space.dimensions if dimension.range and dimension.key in setting]
         unfit = list(_unfit_ranges(space, ranges, source.tree))
-        others = space.examine(source)[1]
+        experiment, others = space.examine(source)
+        others += _own_epochs(space, experiment, source)
         faults = [*unfit, *(each for each in others if not any(_begins(each.path, bad.path) for bad in unfit))]
     return {(fault.at, fault.message): fault for fault in faults}
+
+
+def _own_epochs(space: Space, experiment: Experiment | None, source: Source) -> Iterator[Fault]:
+    """Find epochs of a setting's own where the budget says after how many the worse ones are dropped."""
+    written = space.loaded.experiment
+    if written.search.budget != "full" and experiment and experiment.training.epochs != written.training.epochs:
+        message = f"with search.budget={written.search.budget} every setting has the same training.epochs"
+        found = f"{message}, {written.training.epochs}, but this one has {experiment.training.epochs}"
+        fault = Fault(("training", "epochs"), found, "set search.budget=full, or leave the epochs out of the space")
+        yield replace(fault, at=position_of(fault, source))
 
 
 def _unfit_ranges(space: Space, ranges: Sequence[Dimension], tree: Any) -> Iterator[Fault]:
