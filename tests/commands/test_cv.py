@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -20,11 +21,14 @@ from commands.runs import finish, status, write_config
 from commands.searches import BYTES, FILES, HALVING, SMALL, TPE, cells, cells_by_id, outcome, read, small_search, stop
 from commands.test_interrupt import only_run, process, wait_until
 
+from dlx.cli.render import search_lines
 from dlx.commands import cv as cv_module
 from dlx.commands.cv import cv
 from dlx.commands.resume import resume
-from dlx.core.errors import CheckError, ConfigError, DivergedError, RunError, RunInterruptedError
+from dlx.core.errors import ConfigError, DivergedError, RunInterruptedError
 from dlx.core.records import Cell, Finished, SearchProgress, SearchStarted
+from dlx.search.cells import Trial
+from dlx.search.cross_validation import Standing, populations_of, train_cells
 
 pytestmark = pytest.mark.usefixtures("no_search_pictures")
 
@@ -148,6 +152,174 @@ def test_a_repeated_search_gives_the_same_bytes(tmp_path: Path, kind: str, monke
     assert set(outcome(first)) >= BYTES
     assert read(first, "timing.json") != read(second, "timing.json")
     assert list((second / "checkpoints").glob("state*")) == []
+
+
+# Refused before a run directory is made
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message", "hint"),
+    [
+        (["data.num_examples=8", "cv.folds=9"], "9 folds need as many examples, but there are 8", ""),
+        (
+            ["data.num_examples=21", "cv.folds=11"],
+            "class `upper` has 10 of the 11 examples that a stratified split with folds=11 needs of each",
+            "set data.split.stratify=false",
+        ),
+        (["data.split={groups: y}", "cv.folds=61"], "61 folds need as many groups, but `y` has 60", ""),
+        (["cv.folds=1"], "`cv.folds` must be at least 2, found 1", ""),
+        (
+            ["data.split.folds=4"],
+            "`data.split.folds` is 4, but `cv.folds` is 3",
+            "leave data.split.folds out",
+        ),
+        (
+            ["search.space={optimizer.lr: []}"],
+            "`search.space.optimizer.lr` must have at least 1 entry, found 0",
+            "",
+        ),
+        (
+            ["search.space={optimizer.lrr: [1]}"],
+            "unknown key `lrr` in `optimizer`",
+            "did you mean `lr`? valid here: lr, rho1, rho2, delta",
+        ),
+        (
+            ["search.space={optimizer.lr: [a, 0.1]}"],
+            "`optimizer.lr` must be a number, found the text `a`",
+            "Learning rate; the first step moves every parameter by it.",
+        ),
+        (["search.space={model.hidden: [3]}"], "`model.hidden` must be a list, found 3", "write `[3]`"),
+        (
+            ["cv.score=accurracy"],
+            "`accurracy` is not measured, so it cannot decide",
+            "did you mean `accuracy`? known: loss, accuracy",
+        ),
+        (
+            ["cv.score=nll"],
+            "`nll` is not measured, so it cannot decide",
+            "known: loss, accuracy, or add it to `metrics`",
+        ),
+        (
+            ["data.split.seed=null"],
+            "`data.split.seed` is null, but the folds must be the same for every seed and trial",
+            "give it a number; cv.repeats cuts them anew",
+        ),
+        (
+            ["cv={folds: leave_one_out, nested: true}"],
+            "nested leave_one_out would train a model for every two examples",
+            "set cv.folds to a number, or cv.nested=false",
+        ),
+        (
+            ["data.split.time_series=true", "cv.repeats=2"],
+            "`time_series` leaves no choice of folds, so `cv.repeats` would be the same folds again",
+            "leave it out; cv.seeds trains more than once on each fold",
+        ),
+        (
+            ["data.split={fold_column: x, valid: 0}", "cv.repeats=2"],
+            "`fold_column` leaves no choice of folds, so `cv.repeats` would be the same folds again",
+            "leave it out; cv.seeds trains more than once on each fold",
+        ),
+        (
+            ["search={budget: halving, space: {training.epochs: [4, 2]}}"],
+            "with search.budget=halving every setting has the same training.epochs, 4, but this one has 2",
+            "set search.budget=full, or leave the epochs out of the space",
+        ),
+        (
+            ["search={budget: hyperband, space: {training: [{epochs: 3, batch_size: 8}]}}"],
+            "with search.budget=hyperband every setting has the same training.epochs, 4, but this one has 3",
+            "set search.budget=full, or leave the epochs out of the space",
+        ),
+    ],
+)
+def test_bad_input(tmp_path: Path, overrides: list[str], message: str, hint: str) -> None:
+    """The fault stands at the override that made it; there is one alone."""
+    with pytest.raises(ConfigError) as refused:
+        next(cv(write_config(tmp_path, SMALL), overrides, tmp_path / "runs"))
+    first, shown, caret, *more = str(refused.value).splitlines()
+    assert refused.value.exit_code == 2
+    assert first.endswith(f"': {message}")
+    guilty = [override for override in overrides if first == f"override '{override}': {message}"]
+    assert shown == f"      | {guilty[0]}"
+    assert caret.lstrip(" |").strip("^") == ""
+    assert more == ([f"      = {hint}"] if hint else [])
+    assert not (tmp_path / "runs").exists()
+
+
+# Trials that come to nothing
+
+DIVERGING = "search.space={optimizer: [{name: sgd, lr: 0.001}, {name: sgd, lr: 1e6}]}"
+VALUES = SMALL.replace("two_moons, num_examples: 60", "diabetes").replace("binary_cross_entropy", "mse")
+
+
+def test_a_trial_that_diverges_is_last_and_named(tmp_path: Path) -> None:
+    run = small_search(tmp_path, DIVERGING, text=VALUES)
+    result = read(run)
+    good, bad = result["trials"]
+    assert (result["status"], good["status"], bad["status"]) == ("done", "done", "diverged")
+    assert (good["rank"], bad["rank"], bad["num_diverged"]) == (1, 2, 3)
+    assert bad["reason"].startswith("3 of 3 cells diverged, the first in fold ")
+    assert bad["score"]["mean"] is None
+    assert "difference" not in bad
+    assert result["selection"]["best"] == result["selection"]["chosen"] == 0
+    row = (run / "trials.csv").read_text().splitlines()[-1]
+    assert row.startswith("2,1,diverged,False,False,")
+    assert row.endswith(bad["reason"] + '"')
+    assert "diverged" in (run / "report.md").read_text()
+    shown = [text for text, _ in search_lines(result, run)]
+    assert any("diverged" in text for text in shown)
+
+
+def test_every_trial_diverges(tmp_path: Path) -> None:
+    records = cv(
+        write_config(tmp_path, VALUES), ["search.space={optimizer: [{name: sgd, lr: 1e6}]}"], tmp_path / "runs"
+    )
+    first, *_ = taken = [next(records)]
+    assert isinstance(first, SearchStarted)
+    run = first.run_dir
+    with pytest.raises(DivergedError) as raised:
+        taken.extend(records)
+    assert isinstance(taken[-1], Finished)
+    result = read(run)
+    assert (raised.value.exit_code, result["status"], result["refit"]) == (4, "diverged", None)
+    why = f"trial 0: {result['trials'][0]['reason']}"
+    assert str(raised.value) == f"every trial diverged ({why}); a lower optimizer.lr is the usual remedy"
+    assert (result["selection"]["best"], result["selection"]["chosen"], result["estimate"]["mean"]) == (
+        None,
+        None,
+        None,
+    )
+    assert status(run) == "done"
+    assert not (run / "best.yaml").exists()
+    assert "every trial diverged" in (run / "report.md").read_text() or "diverged" in (run / "report.md").read_text()
+
+
+# Early stopping never sees the held-out part
+
+
+def test_the_held_out_part_stops_nothing(tmp_path: Path) -> None:
+    """Best epochs are those of a training whose data, held-out targets changed, are otherwise the same."""
+    overrides = ["training.epochs=40", "training.early_stopping={patience: 2}", "search={}", "optimizer.lr=0.3"]
+    run = small_search(tmp_path, *overrides)
+    folds = {fold["fold"]: fold for fold in read(run, "folds.json")}
+    for line in cells(run):
+        fold = folds[line["fold"]]
+        assert not set(fold["test"]) & set(fold["valid"])
+        curve = line["curve"]["valid"]
+        assert line["best_epoch"] == int(np.argmin(curve)) + 1
+        assert line["valid"]["loss"] == min(curve)
+        setup, _ = cv_module.load_search(tmp_path / "small.yaml", overrides)
+        targets = setup.examples.targets.copy()
+        targets[fold["test"]] = 1 - targets[fold["test"]]
+        flipped = dataclasses.replace(setup, examples=dataclasses.replace(setup.examples, targets=targets))
+        member = setup.member(Trial(0, {}, setup.experiment), Cell(0, fold=line["fold"]))
+        (population,) = populations_of([member], flipped.device)
+        standing = Standing()
+        (now,) = [now for now in train_cells(iter([population]), standing, flipped.bench, lambda *_: {}) if now.lines]
+        (found,) = now.lines
+        assert {key: found[key] for key in ("best_epoch", "last_epoch", "train", "valid", "curve")} == {
+            key: line[key] for key in ("best_epoch", "last_epoch", "train", "valid", "curve")
+        }
+        assert found["test"] != line["test"]
 
 
 # Stopped anywhere
