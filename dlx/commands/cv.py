@@ -88,14 +88,23 @@ def resume_search(run: RunDir, overrides: Sequence[str]) -> Iterator[Record]:
     setup, _ = load_search(config, overrides)
     refuse_changes(before, setup.experiment, GROWABLE, "cv")
     if run.facts["status"] == "done" and setup.experiment == before:
-        more = f"dlx resume {run.path} {'cv.repeats' if setup.search.method == 'grid' else 'search.trials'}=N"
-        raise RunError(f"{run.path} is done: there is nothing to resume; to extend it: {more}")
+        key = _growing_key(setup)
+        more = f"; to extend it: dlx resume {run.path} {key}=N" if key else ""
+        raise RunError(f"{run.path} is done: there is nothing to resume{more}")
     if setup.search.budget == "hyperband" and setup.search.trials != before.search.trials:
         raise UsageError("the brackets of hyperband follow from the number of trials, which cannot grow; search anew")
     run.begin()
     for name in RESULTS:  # of a search that was done
         run.remove(name)
     yield from search(run, setup, is_resumed=True)
+
+
+def _growing_key(setup: Setup) -> str | None:
+    """Name what a search that is done can have more of: trials, or else repetitions, unless its folds are given."""
+    if setup.search.method != "grid" and setup.search.budget != "hyperband":
+        return "search.trials"
+    split = setup.experiment.data.split
+    return None if split.fold_column or split.time_series else "cv.repeats"
 
 
 def load_search(config: Path, overrides: Sequence[str]) -> tuple[Setup, str]:

@@ -27,10 +27,10 @@ ALL_EXAMPLES = {"folds": None, "fold_column": None, "test": 0.0}
 
 
 def refit(run: RunDir, setup: Setup, study: Study, result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Train the chosen setting on all examples for the median of its best epochs, and save it.
+    """Write down the chosen setting for all examples and the median of its best epochs; train and save it if wanted.
 
     Args:
-        run: Gets best.yaml, which ``dlx train`` runs as it is, checkpoints/best.safetensors and preprocessing.json.
+        run: Gets best.yaml, which ``dlx train`` runs as it is, its checkpoints and preprocessing.json.
         setup: The search.
         study: The one on all examples.
         result: Its judgement.
@@ -39,12 +39,14 @@ def refit(run: RunDir, setup: Setup, study: Study, result: Mapping[str, Any]) ->
         ``refit`` of result.json; None if nothing was chosen or no refit is wanted.
     """
     chosen = result["selection"]["chosen"]
-    if chosen is None or not setup.cv.refit:
+    if chosen is None:
         return None
     epochs, seed = result["trials"][chosen]["best_epoch"], setup.cv.seed_list[0]
     experiment = refit_experiment(study.trials[chosen].experiment, epochs, ALL_EXAMPLES)
     experiment = experiment.model_copy(update={"seeds": (seed,), "cv": CrossValidation(), "search": Search()})
     run.write("best.yaml", resolved_yaml(experiment))
+    if not setup.cv.refit:
+        return None
     plan = Plan.make(experiment, setup.examples)
     population = Population.build(plan.members, plan.device)
     for _ in fit_each([population], setup.bench.data):

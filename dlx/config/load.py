@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,21 +96,36 @@ def _with_folds(source: Source) -> Source:
     split = data.setdefault("split", {}) if isinstance(data, dict) else None
     if not isinstance(split, dict) or not isinstance(tree.get("cv", {}), dict):
         return source  # the schema says what is wrong
-    folds = tree.get("cv", {}).get("folds", CrossValidation().folds)
-    given, faults = split.get("folds"), source.faults
-    if given not in (None, folds):
-        message = f"`data.split.folds` is {describe(given)}, but `cv.folds` is {describe(folds)}"
-        faults = (*faults, Fault(("data", "split", "folds"), message, "leave data.split.folds out"))
-    if split.get("seed", 0) is None:
-        message = "`data.split.seed` is null, but the folds must be the same for every seed and trial"
-        faults = (*faults, Fault(("data", "split", "seed"), message, "give it a number; cv.repeats cuts them anew"))
+    cv = tree.get("cv", {})
+    folds = cv.get("folds", CrossValidation().folds)
+    if folds != "leave_one_out" and not (isinstance(folds, int) and folds >= 2):
+        return source
+    faults = (*source.faults, *_unfit_folds(split, cv, folds))
+    places = dict(source.places)
+    if ("cv", "folds") in places and split.get("folds") is None:
+        places["data", "split", "folds"] = places["cv", "folds"]
     for key in ("test", "fold", "repeat", "outer_fold"):
         split.pop(key, None)
     split["folds"] = None if split.get("fold_column") else folds
-    places = dict(source.places)
-    if ("cv", "folds") in places:
-        places["data", "split", "folds"] = places["cv", "folds"]
     return replace(source, tree=tree, places=places, faults=faults)
+
+
+def _unfit_folds(split: Mapping[str, Any], cv: Mapping[str, Any], folds: int | str) -> Iterator[Fault]:
+    """Find where a split as it is written contradicts the folds that ``cv`` wants."""
+    given = split.get("folds")
+    if given not in (None, folds):
+        message = f"`data.split.folds` is {describe(given)}, but `cv.folds` is {describe(folds)}"
+        yield Fault(("data", "split", "folds"), message, "leave data.split.folds out")
+    if split.get("seed", 0) is None:
+        message = "`data.split.seed` is null, but the folds must be the same for every seed and trial"
+        yield Fault(("data", "split", "seed"), message, "give it a number; cv.repeats cuts them anew")
+    fixed = next((key for key in ("fold_column", "time_series") if split.get(key)), None)
+    if fixed is not None and cv.get("repeats", 1) != 1:
+        message = f"`{fixed}` leaves no choice of folds, so `cv.repeats` would be the same folds again"
+        yield Fault(("cv", "repeats"), message, "leave it out; cv.seeds trains more than once on each fold")
+    if folds == "leave_one_out" and cv.get("nested") is True and not split.get("fold_column"):
+        message = "nested leave_one_out would train a model for every two examples"
+        yield Fault(("cv", "nested"), message, "set cv.folds to a number, or cv.nested=false")
 
 
 def _beside_outer_fold(data: Dataset) -> Dataset:

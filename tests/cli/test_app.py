@@ -14,6 +14,7 @@ import pytest
 import torch
 import typer
 from commands.runs import SMALL, small_run, status, write_config
+from commands.searches import SMALL as SEARCH
 
 from dlx import __version__
 from dlx.cli.app import app, main
@@ -123,6 +124,70 @@ def test_train_and_resume(dlx: Any, tmp_path: Path) -> None:
     assert "may only have more training.epochs" in refused.err
 
 
+@pytest.fixture
+def search(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The config of a small search, without figures."""
+    monkeypatch.setattr("dlx.reporting.search_figures.draw_search_pictures", lambda *_: [])
+    monkeypatch.setattr("dlx.reporting.figures.learning_curve", lambda *_: None)
+    monkeypatch.setattr("dlx.reporting.gallery.draw_pictures", lambda *_: [])
+    return write_config(tmp_path, SEARCH, "search.yaml").name
+
+
+def test_cv_and_resume(dlx: Any, tmp_path: Path, search: str) -> None:
+    done = dlx("cv", search, "training.epochs=2", "--runs-dir", "out", "--name", "mine", "--device", "cpu")
+    (run,) = (tmp_path / "out").iterdir()
+    assert done.code == 0
+    assert "-cv-mine-" in run.name
+    assert "data           two_moons, 60 examples" in done.err
+    assert f"run directory  out/{run.name}\n" in done.err
+    assert "trials by held-out accuracy" in done.out
+    assert "\nChosen: trial " in done.out
+    assert done.out.endswith(f" over 3 folds\nrun directory  out/{run.name}\n")
+    again = dlx("resume", f"out/{run.name}")
+    assert (again.code, again.out) == (3, "")
+    assert f"to extend it: dlx resume out/{run.name} cv.repeats=N\n" in again.err
+    more = dlx("resume", f"out/{run.name}", "cv.repeats=2", "--json")
+    assert (more.code, more.err) == (0, f"run directory  out/{run.name}\n")
+    assert more.out == (run / "result.json").read_text()
+    assert json.loads(more.out)["folds"]["repeats"] == 2
+    refused = dlx("resume", f"out/{run.name}", "optimizer.lr=1")
+    assert (refused.code, refused.out) == (2, "")
+    assert "may only have more search.trials or cv.repeats" in refused.err
+
+
+def test_cv_quietly(dlx: Any, search: str) -> None:
+    code, out, err = dlx("cv", search, "--quiet")
+    assert (code, err) == (0, "")
+    assert (Path(out.removesuffix("\n")) / "result.json").exists()
+    code, out, err = dlx("cv", search, "--quiet", "--json")
+    assert (code, err, json.loads(out)["command"]) == (0, "", "cv")
+
+
+def test_a_cell(dlx: Any, tmp_path: Path, search: str) -> None:
+    run = dlx("cv", search, "--quiet").out.strip()
+    ledger = tmp_path / run / "cells.jsonl"
+    line = json.loads(ledger.read_text().splitlines()[0])
+    done = dlx("cv", run, "--cell", line["id"], "--runs-dir", "alone")
+    assert done.code == 0
+    assert done.out.endswith(f"cell {line['id']} comes to the same bits alone as in the search\n")
+    quiet = dlx("cv", run, "--cell", line["id"][:9], "--runs-dir", "alone", "--quiet")
+    assert (quiet.code, quiet.out.count("\n"), quiet.err) == (0, 1, "")
+    refused = dlx("cv", run, "optimizer.lr=1", "--cell", line["id"])
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == "error: a cell is repeated as it was: with --cell nothing can be changed\n"
+    ledger.write_text(ledger.read_text().replace('"best_epoch": ', '"best_epoch": 9', 1))
+    differs = dlx("cv", run, "--cell", line["id"], "--runs-dir", "alone", "--quiet")
+    assert differs.code == 4
+    assert f"error: cell {line['id']} differs alone from what it was in the search: best_epoch: 9" in differs.err
+
+
+def test_a_search_in_which_everything_diverges(dlx: Any, tmp_path: Path, search: str) -> None:
+    write_config(tmp_path, DIABETES, "diabetes.yaml")
+    end = dlx("cv", "diabetes.yaml", "optimizer={name: sgd, lr: 1e6}", "--json")
+    assert (end.code, json.loads(end.out)["status"]) == (4, "diverged")
+    assert "error: every trial diverged (trial 0: 5 of 5 cells diverged" in end.err
+
+
 def test_as_a_module() -> None:
     done = subprocess.run([sys.executable, "-m", "dlx", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("dlx ")
@@ -217,6 +282,11 @@ def test_inspect(dlx: Any, tmp_path: Path) -> None:
         (["train", "small.yaml", "--device", "tpu"], 2, "device"),
         (["train", "small.yaml", "--runs-dir", "small.yaml"], 3, "small.yaml"),
         (["train", "small.yaml", "--runs-dir", "/proc/x"], 3, "/proc/x"),
+        (["cv", "missing.yaml"], 2, "missing.yaml"),
+        (["cv", "."], 2, "."),
+        (["cv", "small.yaml", "cv.folds=1"], 2, "`cv.folds` must be at least 2"),
+        (["cv", "small.yaml", "--cell", "ab"], 2, "is not a search"),
+        (["cv", ".", "--cell", "ab"], 2, "is not a search"),
         (["resume", "missing"], 3, "is not a run"),
         (["resume", "."], 3, "is not a run"),
         (["resume", "small.yaml"], 3, "is not a run"),

@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 from reporting.results import DIVERGED, finished, member, several_seeds
+from reporting.searches import grid, searched
 
 from dlx.cli.render import Terminal, render_error, show
 from dlx.core.errors import ConfigError, PartlyDivergedError, RunInterruptedError
-from dlx.core.records import Cell, Divergence, EpochDone, Finished, MemberEpoch, Progress, Record, Started
+from dlx.core.records import (
+    Cell, Divergence, EpochDone, Finished, MemberEpoch, Progress, Record, SearchProgress, SearchStarted, Started,
+)  # fmt: skip
 
 RUN_DIR = Path("runs/20261123-train-digits-7f3a")
 FACTS = {"data": "digits: 1797 examples [64]", "model": "mlp"}
@@ -171,6 +174,62 @@ def test_what_the_command_raises_passes_after_the_result() -> None:
         Terminal(out, err, True).show(records(), quiet=False, json_output=False)
     assert "test accuracy" in out.getvalue()
     assert err.getvalue().endswith("\x1b[?25h")
+
+
+# A search
+
+
+def searching(num_found: int | None = None) -> list[Record]:
+    points = grid({"optimizer.lr": [0.1, 0.2]})
+    result, _ = searched({"optimizer.lr": [0.1, 0.2]}, points)
+    return [
+        SearchStarted(RUN_DIR, FACTS, 10, num_found, "accuracy"),
+        SearchProgress(0, 0.0, None),
+        SearchProgress(2, 0.25, None),
+        SearchProgress(5, 0.5, (0, 0.91, 0.02)),
+        SearchProgress(10, 1.0, (1, 0.93, None)),
+        Finished(RUN_DIR, result),
+    ]
+
+
+def test_plain_lines_of_a_search() -> None:
+    """Two seconds apart; the time left is that of the rest at the speed so far."""
+    out, err = shown(searching())
+    assert err.splitlines() == [
+        "data           digits: 1797 examples [64]",
+        "model          mlp",
+        f"run directory  {RUN_DIR}",
+        "0/10 cells  1 s",
+        "5/10 cells  best so far: trial 0, accuracy 0.910 ± 0.020  about 0:03 left  3 s",
+    ]
+    assert "trials by held-out accuracy" in out
+    assert out.endswith(f"\nrun directory  {RUN_DIR}\n")
+
+
+def test_a_resumed_search_says_where_it_goes_on() -> None:
+    assert "resumed" not in shown(searching())[1]
+    assert "resumed        from the beginning: no state was saved\n" in shown(searching(0))[1]
+    err = shown(searching(4))[1]
+    assert "resumed        after 4 cells\n" in err
+    # 4 of 10 cells were there: in 3 s a tenth of all, and five tenths are left.
+    assert "about 0:15 left  3 s" in err
+
+
+def test_live_lines_of_a_search() -> None:
+    out, err = shown(searching(), live=True)
+    assert "\x1b[" in err
+    assert "5/10 cells  best so far: trial 0, accuracy 0.910 ± 0.020  about 0:03 left" in err
+    assert "10/10 cells  best so far: trial 1, accuracy 0.93" in err
+    assert "\x1b[?25h" in err, "the cursor must come back"
+    assert "\nChosen: " in out
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_search_quietly_and_as_json(live: bool) -> None:
+    assert shown(searching(), quiet=True, live=live) == (f"{RUN_DIR}\n", "")
+    out, err = shown(searching(), quiet=True, json_output=True, live=live)
+    assert (json.loads(out)["command"], err) == ("cv", "")
+    assert f"run directory  {RUN_DIR}\n" in shown(searching(), json_output=True, live=live)[1]
 
 
 @pytest.mark.parametrize("live", [False, True])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 
-from dlx.commands import train
-from dlx.engine.fit import fit
+from dlx.commands import cv, train
+from dlx.core.records import Cell
+from dlx.engine.fit import fit, fit_each
+from dlx.search.cross_validation import populations_of
 
 
 @pytest.fixture
@@ -22,3 +26,32 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the figures, which take longer than a small training."""
     monkeypatch.setattr("dlx.reporting.figures.learning_curve", lambda *_: None)
     monkeypatch.setattr("dlx.reporting.gallery.draw_pictures", lambda *_: [])
+
+
+@pytest.fixture
+def no_search_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the figures of a search and what only they show."""
+    monkeypatch.setattr("dlx.reporting.search_figures.draw_search_pictures", lambda *_: [])
+    monkeypatch.setattr("dlx.search.importance.importance", lambda *_: {})
+
+
+@pytest.fixture
+def slice_by_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a record of a search after every few steps and save the state after every record."""
+    for module in ("cross_validation", "study"):
+        monkeypatch.setattr(f"dlx.search.{module}.fit_each", partial(fit_each, pause=0.004))
+    monkeypatch.setattr(cv, "SAVE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
+    """Notes the cells that a search trains from their beginning."""
+    cells: list[Cell] = []
+
+    def noting(members: Sequence[Any], device: Any) -> Iterator[Any]:
+        cells.extend(member.cell for member in members)
+        return populations_of(members, device)
+
+    monkeypatch.setattr("dlx.search.study.populations_of", noting)
+    monkeypatch.setattr("dlx.commands.refit.populations_of", noting)
+    return cells

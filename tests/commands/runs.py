@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dlx.commands.train import train
+from dlx.core.errors import DivergedError
 from dlx.core.records import Finished, Record, Started
 
 SMALL = """\
@@ -38,11 +42,12 @@ def begin(records: Iterator[Record], num_records: int = 0) -> Path:
     return first.run_dir
 
 
-def finish(records: Iterator[Record]) -> Path:
-    """Run a command to its end."""
+def finish(records: Iterator[Record], diverges: bool = False) -> Path:
+    """Run a command to its end, be it that everything diverges."""
     last = None
-    for record in records:
-        last = record
+    with pytest.raises(DivergedError) if diverges else nullcontext():
+        for record in records:
+            last = record
     assert isinstance(last, Finished)
     return last.run_dir
 

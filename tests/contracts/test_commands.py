@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dlx.commands.cv import cv
 from dlx.commands.inspect import inspect
 from dlx.commands.resume import resume
 from dlx.commands.train import train
@@ -69,6 +70,45 @@ def test_a_complete_run_directory(tmp_path: Path, data: str, loss: str) -> None:
     assert state["populations"][0]["epoch"] == 2
     records = list(resume(run, ["training.epochs=3"]))
     assert isinstance(records[-1], Finished)
+
+
+SEARCH_FILES = {
+    "run.json", "config.input.yaml", "config.resolved.yaml", "environment.json", "folds.json", "cells.jsonl",
+    "trials.jsonl", "result.json", "timing.json", "trials.csv", "report.md", "best.yaml", "preprocessing.json",
+    "checkpoints/best.safetensors", "checkpoints/last.safetensors",
+}  # fmt: skip
+SEARCH_PICTURES = {f"figures/search_{name}.png" for name in ("slices", "pairs", "importance", "curves", "gaps")}
+
+
+def test_a_complete_search(tmp_path: Path) -> None:
+    config = tmp_path / "smallest.yaml"
+    config.write_text("data: iris\nmodel: linear\nloss: cross_entropy\ndevice: cpu\n")
+    space = "search.space={optimizer.lr: [0.01, 0.1], training.batch_size: [32, 64]}"
+    *_, last = cv(config, ["training.epochs=2", space], tmp_path / "runs")
+    assert isinstance(last, Finished)
+    run = last.run_dir
+    found = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert found - {".lock"} == SEARCH_FILES | SEARCH_PICTURES
+    assert json.loads((run / "run.json").read_text())["status"] == "done"
+    assert json.loads((run / "result.json").read_text())["status"] == "done"
+    for name in SEARCH_PICTURES:
+        assert (run / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+        assert f"({name})" in (run / "report.md").read_text()
+
+
+@pytest.mark.parametrize(("data", "loss"), PAIRS)
+def test_the_smallest_search(tmp_path: Path, data: str, loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A config without `cv` and `search`: five folds of the one setting."""
+    monkeypatch.setattr("dlx.reporting.search_figures.draw_search_pictures", lambda *_: [])
+    config = tmp_path / "smallest.yaml"
+    source = f"{{name: {data}, target_scale: none}}" if registered(Loss)[loss].raw_targets else data
+    config.write_text(f"data: {source}\nmodel: linear\nloss: {loss}\n")
+    *_, last = cv(config, ["training.epochs=1", "device=cpu"], tmp_path / "runs")
+    assert isinstance(last, Finished)
+    found = {path.relative_to(last.run_dir).as_posix() for path in last.run_dir.rglob("*") if path.is_file()}
+    assert found - {".lock"} == SEARCH_FILES
+    assert len((last.run_dir / "cells.jsonl").read_text().splitlines()) == 5
+    assert last.result["selection"]["chosen"] == 0
 
 
 def is_inspected(config: Path, *overrides: str) -> None:
