@@ -18,7 +18,16 @@ from reporting.searches import grid, searched
 from dlx.cli.render import Terminal, render_error, show
 from dlx.core.errors import ConfigError, PartlyDivergedError, RunInterruptedError
 from dlx.core.records import (
-    Cell, Divergence, EpochDone, Finished, MemberEpoch, Progress, Record, SearchProgress, SearchStarted, Started,
+    Cell,
+    Divergence,
+    EpochDone,
+    Finished,
+    MemberEpoch,
+    Progress,
+    Record,
+    SearchProgress,
+    SearchStarted,
+    Started,
 )  # fmt: skip
 
 RUN_DIR = Path("runs/20261123-train-digits-7f3a")

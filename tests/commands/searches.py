@@ -30,6 +30,17 @@ HALVING = (
 RANDOM = "search={method: random, trials: 3, space: {optimizer.lr: {low: 0.001, high: 0.3, log: true}}}"
 TPE = "search={method: tpe, trials: 5, batch: 2, space: {optimizer.lr: {low: 0.001, high: 0.3, log: true}}}"
 
+EARLY = ("training.epochs=12", "training.early_stopping={patience: 1, min_delta: 0.02}")
+KINDS = {
+    "grid": [],
+    "tpe": [TPE],
+    "halving": [HALVING],
+    "stopped early": [HALVING, *EARLY],
+    "nested": ["cv.nested=true", "cv.folds=2", "search.space={model.hidden: [[3], [4]]}"],
+    "nested halving": ["cv.nested=true", "cv.folds=2", HALVING, *EARLY],
+}
+"""Overrides of small searches."""
+
 FILES = {
     "run.json", "config.input.yaml", "config.resolved.yaml", "environment.json", "folds.json", "cells.jsonl",
     "trials.jsonl", "result.json", "timing.json", "trials.csv", "report.md", "best.yaml", "preprocessing.json",

@@ -39,7 +39,7 @@ def test_done_and_not_extended(tmp_path: Path, search: list[str], key: str) -> N
 @pytest.mark.parametrize("split", ["{time_series: true, valid: 0.2}", "{fold_column: x, valid: 0}"])
 def test_no_hint_where_nothing_can_grow(tmp_path: Path, split: str) -> None:
     run = small_search(tmp_path, f"data.split={split}", "data.num_examples=20", "training.batch_size=full")
-    with pytest.raises(RunError, match="is done: there is nothing to resume$"):
+    with pytest.raises(RunError, match=r"is done: there is nothing to resume$"):
         next(resume(run, []))
 
 
@@ -127,7 +127,7 @@ def run_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_hyperband_has_its_brackets(tmp_path: Path) -> None:
     run = small_search(tmp_path, RANDOM, "search.budget=hyperband", "search.min_epochs=1")
     with pytest.raises(
-        UsageError, match="^the brackets of hyperband follow from the number of trials, which cannot gr"
+        UsageError, match=r"^the brackets of hyperband follow from the number of trials, which cannot gr"
     ):
         next(resume(run, ["search.trials=4"]))
     assert (run / "result.json").exists()
@@ -135,7 +135,7 @@ def test_hyperband_has_its_brackets(tmp_path: Path) -> None:
 
 def test_a_grid_has_all_its_trials(tmp_path: Path) -> None:
     run = small_search(tmp_path)
-    with pytest.raises(ConfigError, match="the grid has 4 settings, but search.trials is 9"):
+    with pytest.raises(ConfigError, match=r"the grid has 4 settings, but search.trials is 9"):
         next(resume(run, ["search.trials=9"]))
 
 

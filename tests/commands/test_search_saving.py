@@ -63,7 +63,7 @@ def test_truncated(tmp_path: Path) -> None:
     run = interrupted(tmp_path)
     content = (run / STATE).read_bytes()
     (run / STATE).write_bytes(content[: len(content) // 2])
-    with pytest.raises(CheckpointError, match="state.safetensors"):
+    with pytest.raises(CheckpointError, match=r"state\.safetensors"):
         next(resume(run, []))
     assert status(run) == "failed"
 
