@@ -92,7 +92,8 @@ def cv(
 def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="training.epochs=N, more than before.")
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="More of training.epochs, search.trials or cv.repeats."),
     ] = None,
     quiet: Quiet = False,
     json: Json = False,

@@ -226,6 +226,6 @@ def _num_steps(journal: Journal) -> int:
     """Count the steps of all cells; those of a rung of halving are among those of the next."""
     steps: dict[Any, int] = {}
     for line in journal.cells.values():
-        key = tuple(line.get(name) for name in ("trial", "outer_fold", "seed", "repeat", "fold"))
+        key = tuple(str(line.get(name)) for name in ("values", "outer_fold", "seed", "repeat", "fold"))
         steps[key] = max(steps.get(key, 0), line["num_steps"])
     return sum(steps.values())
