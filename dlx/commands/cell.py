@@ -11,9 +11,8 @@ from dlx.commands.train import train
 from dlx.core.errors import CheckError, DlxError, UsageError
 from dlx.core.records import Cell, Finished, Record
 from dlx.search.cells import cell_overrides
-from dlx.search.journal import Line
+from dlx.search.journal import CELL, Line, read_lines
 from dlx.tracking.files import finite
-from dlx.tracking.ledger import read_ledger
 
 PARTS = ("train", "valid", "test")
 COMPARED = ("best_epoch", "last_epoch", *PARTS, "first_nonfinite_step", "last_finite_loss")
@@ -65,7 +64,7 @@ def find_cell(run: Path, name: str) -> Line:
     """
     if not (run / "cells.jsonl").is_file():
         raise UsageError(f"{run} is not a search: `--cell` needs the run directory of a dlx cv, with a cells.jsonl")
-    lines = [line for line in read_ledger(run / "cells.jsonl") if str(line.get("id", "")).startswith(name)]
+    lines = [line for line in read_lines(run / "cells.jsonl", CELL) if line["id"].startswith(name)]
     if len(lines) != 1 or not name:
         found = f"{len(lines)} cells begin" if lines else "no cell begins"
         raise UsageError(f"{found} with `{name}`; the names of all are in {run / 'cells.jsonl'}")

@@ -26,6 +26,7 @@ from dlx.core.errors import (
     DataError,
     DivergedError,
     DlxError,
+    PartlyDivergedError,
     RunError,
     RunInterruptedError,
     UsageError,
@@ -43,7 +44,10 @@ SAVE_SECONDS = 30.0
 """Time between saved states: what a killed process loses at most."""
 GROWABLE = {"search.trials": DEFAULT_TRIALS, "cv.repeats": 1}
 """What a resumed search may have more of, and what null stands for."""
-RESULTS = ("result.json", "timing.json", "report.md", "trials.csv", "best.yaml")
+RESULTS = (
+    "result.json", "timing.json", "report.md", "trials.csv", "best.yaml", "preprocessing.json",
+    "checkpoints/best.safetensors", "checkpoints/last.safetensors",
+)  # fmt: skip
 """What a run directory has once its search is done, beside figures."""
 
 
@@ -93,6 +97,9 @@ def resume_search(run: RunDir, overrides: Sequence[str]) -> Iterator[Record]:
         raise RunError(f"{run.path} is done: there is nothing to resume{more}")
     if setup.search.budget == "hyperband" and setup.search.trials != before.search.trials:
         raise UsageError("the brackets of hyperband follow from the number of trials, which cannot grow; search anew")
+    SavedSearch(run, _identity(setup), setup.device)
+    with Journal.open(run.path):
+        pass  # what is damaged is refused before anything is changed
     run.begin()
     for name in RESULTS:  # of a search that was done
         run.remove(name)
@@ -132,6 +139,7 @@ def search(run: RunDir, setup: Setup, is_resumed: bool = False) -> Iterator[Reco
     Raises:
         RunInterruptedError: After a signal, when the state is saved.
         DivergedError: If every trial diverged; after ``Finished``.
+        PartlyDivergedError: If the chosen setting diverged on all examples; after ``Finished``.
     """
     run.write("config.resolved.yaml", resolved_yaml(setup.experiment))
     environment = describe_environment(str(setup.device), setup.experiment.threads, Path.cwd())
@@ -162,6 +170,8 @@ def search(run: RunDir, setup: Setup, is_resumed: bool = False) -> Iterator[Reco
     yield Finished(run.path, result)
     if result["status"] != "done":
         raise _without_choice(result)
+    if result["refit"] and "reason" in result["refit"]:
+        raise PartlyDivergedError(f"the chosen setting has scores, but no weights: {result['refit']['reason']}")
 
 
 def _without_choice(result: Mapping[str, Any]) -> DlxError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,7 +37,8 @@ def refit(run: RunDir, setup: Setup, study: Study, result: Mapping[str, Any]) ->
         result: Its judgement.
 
     Returns:
-        ``refit`` of result.json; None if nothing was chosen or no refit is wanted.
+        ``refit`` of result.json, with a ``reason`` instead of scores if it diverged; None if nothing was chosen or no
+        refit is wanted.
     """
     chosen = result["selection"]["chosen"]
     if chosen is None:
@@ -51,10 +53,13 @@ def refit(run: RunDir, setup: Setup, study: Study, result: Mapping[str, Any]) ->
     population = Population.build(plan.members, plan.device)
     for _ in fit_each([population], setup.bench.data):
         pass
+    (scores,) = score_members(plan.members, population.best_weights, setup.bench.data, ("train",)).values()
+    if population.courses[0].divergence or not math.isfinite(scores["train"]["loss"]):
+        reason = f"trained on all examples it diverged in step {population.courses[0].num_steps} or before"
+        return {"epochs": epochs, "seed": seed, "reason": reason}
     save_weights(run, plan, [population])
     run.write_json("preprocessing.json", preprocessing(plan.members, plan.examples))
-    scores = score_members(plan.members, population.best_weights, setup.bench.data, ("train",))
-    return {"epochs": epochs, "seed": seed, **scores[plan.members[0].cell]}
+    return {"epochs": epochs, "seed": seed, **scores}
 
 
 def refit_experiment(experiment: Experiment, epochs: int, split: Mapping[str, Any]) -> Experiment:
@@ -75,9 +80,10 @@ def refit_experiment(experiment: Experiment, epochs: int, split: Mapping[str, An
     return experiment.model_copy(update={"data": data, "training": training})
 
 
-def _more_values(experiment: Experiment) -> dict[str, Any]:
-    """Give what ``refit_experiment`` changes but for the epochs, by key of the config."""
-    return {"data.split.valid": experiment.data.split.valid, "training.early_stopping": None}
+def _with_refit(values: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
+    """Add what ``refit_experiment`` changes but for the epochs, by key; keys of early stopping go with it."""
+    kept = {key: value for key, value in values.items() if not key.startswith("training.early_stopping")}
+    return {**kept, "data.split.valid": experiment.data.split.valid, "training.early_stopping": None}
 
 
 def refit_outer(setup: Setup, studies: Sequence[Study], journal: Journal) -> list[dict[str, Any]]:
@@ -89,17 +95,21 @@ def refit_outer(setup: Setup, studies: Sequence[Study], journal: Journal) -> lis
         journal: Gets the cells.
 
     Returns:
-        What each outer fold came to, in order; those whose study chose nothing are left out.
+        What each outer fold came to, in order; a fold whose study chose nothing has no score.
     """
-    found, trials, identities = [], dict[Cell, Trial](), dict[Cell, Line]()
+    trials, identities = dict[Cell, Trial](), dict[Cell, Line]()
+    found: list[tuple[int, Mapping[str, Any], list[Cell]]] = []
     for study in studies:
         judged = judge_study(setup, study)
         chosen = judged["selection"]["chosen"]
-        if chosen is None or study.outer_fold is None:
+        if study.outer_fold is None:
+            continue
+        if chosen is None:
+            found.append((study.outer_fold, {}, []))
             continue
         line = judged["trials"][chosen]
         experiment = refit_experiment(study.trials[chosen].experiment, line["best_epoch"], {})
-        trial = Trial(chosen, {**line["values"], **_more_values(experiment)}, experiment)
+        trial = Trial(chosen, _with_refit(line["values"], experiment), experiment)
         cells = [Cell(seed, fold=study.outer_fold, trial=chosen) for seed in setup.cv.seed_list]
         trials |= dict.fromkeys(cells, trial)
         identities |= {
@@ -115,17 +125,17 @@ def refit_outer(setup: Setup, studies: Sequence[Study], journal: Journal) -> lis
     return [
         {
             "outer_fold": outer_fold,
-            "trial": line["trial"],
-            "values": line["values"],
-            "epochs": line["best_epoch"],
+            "trial": line.get("trial"),
+            "values": line.get("values"),
+            "epochs": line.get("best_epoch"),
             "score": _mean_score([journal.cells[identities[cell]["id"]] for cell in cells], setup.score),
-            "selection_score": line["score"]["mean"],
+            "selection_score": line["score"]["mean"] if line else None,
         }
         for outer_fold, line, cells in found
     ]
 
 
 def _mean_score(lines: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    """Average a held-out score over seeds; None if any diverged."""
+    """Average a held-out score over seeds; None if any diverged, or there is none."""
     scores = [line.get("test", {}).get(name) for line in lines]
-    return None if None in scores else statistics.mean(scores)
+    return None if None in scores or not scores else statistics.mean(scores)

@@ -56,7 +56,8 @@ class Dimension:
             return self.values or ()
         low, high = self.range.low, self.range.high
         if self.range.log:
-            points = np.geomspace(low, high, self.range.num or max(2, round(3 * math.log10(high / low)) + 1))
+            decades = math.log10(high) - math.log10(low)
+            points = np.geomspace(low, high, self.range.num or max(2, round(3 * decades) + 1))
         else:
             points = np.linspace(low, high, self.range.num or 5)
         if self.is_integer:

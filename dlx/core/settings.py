@@ -185,7 +185,7 @@ class Range(Settings):
     """Highest value."""
     log: bool = False
     """Whether values are spread evenly in their logarithm."""
-    num: Annotated[int, Field(ge=2)] | None = None
+    num: Annotated[int, Field(ge=2, le=1000)] | None = None
     """How many values a grid takes, both ends among them; null is three per decade where `log`, and five elsewhere."""
 
 

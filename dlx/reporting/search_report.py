@@ -90,7 +90,9 @@ def _status(result: Result) -> str:
 def _facts(result: Result, facts: Mapping[str, str]) -> dict[str, str]:
     search, folds = result["search"], result["folds"]
     budget = "" if search["budget"] == "full" else f", budget: {search['budget']}"
-    sizes = f"about {folds['num_train']:,.0f} training and {folds['num_test']:,.0f} {HELD_OUT} examples each"
+    sizes = "nothing was trained"
+    if folds["num_train"] is not None:
+        sizes = f"about {folds['num_train']:,.0f} training and {folds['num_test']:,.0f} {HELD_OUT} examples each"
     counts = [("repeats", folds["repeats"]), ("seeds", len(folds["seeds"]))]
     several = "".join(f", {count} {name}" for name, count in counts if count > 1)
     found = {"folds": f"{folds['kind']}{several}: {sizes}"}
@@ -169,7 +171,9 @@ def _use(result: Result) -> list[str]:
         "```sh\ndlx train RUN/best.yaml\n```\n\n",
     ]
     refit = result["refit"]
-    if refit:
+    if refit and "reason" in refit:
+        lines.append(f"There are no weights: {escape(refit['reason'])}.\n")
+    elif refit:
         scores = ", ".join(f"{name} {format_number(value)}" for name, value in refit["train"].items())
         lines.append(
             f"It was also trained on all examples for {refit['epochs']} epochs, seed {refit['seed']}: training "

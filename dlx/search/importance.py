@@ -8,8 +8,8 @@ from typing import Any
 
 from dlx.config.space import Dimension, Space
 
-FEWEST = 4
-"""Fewer trials than this explain nothing."""
+FEWEST, MOST = 4, 500
+"""Fewer trials explain nothing; of more than are needed every k-th is taken, since the time grows with them."""
 NUM_TREES = 32
 """Half of Optuna's: its time grows with trees times trials, a second for some hundred."""
 
@@ -32,6 +32,7 @@ def importance(trials: Sequence[Mapping[str, Any]], scores: Sequence[float | Non
     hyperparameter importance".
     """
     scored = [(values, score) for values, score in zip(trials, scores, strict=True) if score is not None]
+    scored = scored[:: -(-len(scored) // MOST) or 1]
     if len(scored) < FEWEST or len({score for _, score in scored}) == 1 or not space.dimensions:
         return {}
     import optuna

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dlx.core.errors import RunError
 from dlx.tracking.files import finite
 from dlx.tracking.ledger import Ledger, read_ledger, rewrite_ledger
 
 Line = dict[str, Any]
+TRIAL: Mapping[str, type] = {"trial": int, "values": dict}
+CELL: Mapping[str, type] = {
+    **TRIAL, "id": str, "seed": int, "repeat": int, "fold": int, "epochs": int, "num_steps": int, "stop_reason": str,
+}  # fmt: skip
+"""What a line has at least, and of which type."""
 
 
 class Journal:
@@ -22,8 +28,8 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._cell_ledger, cells = _open(folder / "cells.jsonl")
-        self._trial_ledger, trials = _open(folder / "trials.jsonl")
+        self._cell_ledger, cells = _open(folder / "cells.jsonl", CELL)
+        self._trial_ledger, trials = _open(folder / "trials.jsonl", TRIAL)
         self.cells: dict[str, Line] = {line["id"]: line for line in cells}
         self.trials: dict[tuple[int | None, int], Line] = {_key(line): line for line in trials}
 
@@ -54,9 +60,28 @@ class Journal:
         self._trial_ledger.sync()
 
 
-def _open(path: Path) -> tuple[Ledger, list[Line]]:
-    """Open a ledger without the torn last line that a crash may have left."""
+def read_lines(path: Path, kind: Mapping[str, type]) -> list[Line]:
+    """Read the lines of cells.jsonl or trials.jsonl.
+
+    Args:
+        path: The file; one that is missing has no lines.
+        kind: What every line has: ``CELL`` or ``TRIAL``.
+
+    Raises:
+        RunError: If a line is damaged.
+    """
     lines = read_ledger(path)
+    for number, line in enumerate(lines, 1):
+        parts = {"train": dict, "test": dict} if kind is CELL and line.get("stop_reason") != "diverged" else {}
+        for name, wanted in {**kind, **parts}.items():
+            if type(line.get(name)) is not wanted:
+                raise RunError(f"{path}, line {number} is damaged: it needs `{name}`; restore it from a copy")
+    return lines
+
+
+def _open(path: Path, kind: Mapping[str, type]) -> tuple[Ledger, list[Line]]:
+    """Open a ledger without the torn last line that a crash may have left."""
+    lines = read_lines(path, kind)
     if path.exists():
         rewrite_ledger(path, lines)
     return Ledger(path), lines
