@@ -157,7 +157,7 @@ class PlainLines(Silent):
     def start_search(self, record: SearchStarted) -> None:
         """Show the facts and the run directory, aligned."""
         found = record.num_found
-        where = {} if found is None else {"resumed": f"after {found} cells" if found else FROM_THE_BEGINNING}
+        where = {} if found is None else {"resumed": f"after {found} cells; those in training go on where they were"}
         self._facts({**record.facts, "run directory": str(record.run_dir), **where})
 
     def _facts(self, facts: dict[str, str]) -> None:

@@ -61,7 +61,7 @@ def _folds(setup: Setup) -> str:
     nested = ", within each of as many outer folds" if cv.nested else ""
     valid = setup.experiment.data.split.valid
     inner = f"; {valid:g} of the rest is for validation" if valid else ""
-    return f"{kind}{repeats}{nested}, seed{'s' if len(cv.seed_list) > 1 else ''} {seeds}{inner}"
+    return f"{kind}{repeats}{nested}, cv.seeds {seeds}{inner}"
 
 
 def _search(setup: Setup) -> str:

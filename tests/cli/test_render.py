@@ -217,9 +217,8 @@ def test_plain_lines_of_a_search() -> None:
 
 def test_a_resumed_search_says_where_it_goes_on() -> None:
     assert "resumed" not in shown(searching())[1]
-    assert "resumed        from the beginning: no state was saved\n" in shown(searching(0))[1]
     err = shown(searching(4))[1]
-    assert "resumed        after 4 cells\n" in err
+    assert "resumed        after 4 cells; those in training go on where they were\n" in err
     # 4 of 10 cells were there: in 3 s a tenth of all, and five tenths are left.
     assert "about 0:15 left  3 s" in err
 

@@ -44,9 +44,11 @@ KINDS = {
 FILES = {
     "run.json", "config.input.yaml", "config.resolved.yaml", "environment.json", "folds.json", "cells.jsonl",
     "trials.jsonl", "result.json", "timing.json", "trials.csv", "report.md", "best.yaml", "preprocessing.json",
-    "checkpoints/best.safetensors", "checkpoints/last.safetensors",
+    "checkpoints/best.safetensors", "checkpoints/last.safetensors", "checkpoints/state.safetensors",
 }  # fmt: skip
-BYTES = FILES - {"run.json", "environment.json", "timing.json", "report.md", "cells.jsonl"}
+BYTES = FILES - {
+    "run.json", "environment.json", "timing.json", "report.md", "cells.jsonl", "checkpoints/state.safetensors",
+}  # fmt: skip
 """Files that are the same in a repeated search, to the byte."""
 
 

@@ -63,7 +63,7 @@ def test_no_refit(tmp_path: Path) -> None:
     assert read(run)["refit"] is None
     assert (run / "best.yaml").read_text() == (wanted / "best.yaml").read_text()
     assert "dlx train RUN/best.yaml" in (run / "report.md").read_text()
-    assert not (run / "checkpoints").exists()
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["state.safetensors"]
 
 
 def test_outer_folds(tmp_path: Path) -> None:

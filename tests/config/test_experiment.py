@@ -147,6 +147,12 @@ def subschemas(schema: Any) -> Iterator[dict[str, Any]]:
         yield from subschemas(part)
 
 
+def is_free(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
+    """Whether a mapping may have a value under a key that its schema does not name."""
+    others = schema.get("additionalProperties", True)
+    return validates(value, others, root) if isinstance(others, dict) else bool(others)
+
+
 def validates(value: Any, schema: dict[str, Any], root: dict[str, Any] | None = None) -> bool:
     """The part of JSON Schema that pydantic writes."""
     root = schema if root is None else root
@@ -170,7 +176,7 @@ def validates(value: Any, schema: dict[str, Any], root: dict[str, Any] | None = 
         and (
             not isinstance(value, dict)
             or all(
-                validates(one, properties[key], root) if key in properties else "additionalProperties" not in schema
+                validates(one, properties[key], root) if key in properties else is_free(one, schema, root)
                 for key, one in value.items()
             )
         )

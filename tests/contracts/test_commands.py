@@ -75,7 +75,7 @@ def test_a_complete_run_directory(tmp_path: Path, data: str, loss: str) -> None:
 SEARCH_FILES = {
     "run.json", "config.input.yaml", "config.resolved.yaml", "environment.json", "folds.json", "cells.jsonl",
     "trials.jsonl", "result.json", "timing.json", "trials.csv", "report.md", "best.yaml", "preprocessing.json",
-    "checkpoints/best.safetensors", "checkpoints/last.safetensors",
+    "checkpoints/best.safetensors", "checkpoints/last.safetensors", "checkpoints/state.safetensors",
 }  # fmt: skip
 SEARCH_PICTURES = {f"figures/search_{name}.png" for name in ("slices", "pairs", "importance", "curves", "gaps")}
 
@@ -96,7 +96,10 @@ def test_a_complete_search(tmp_path: Path) -> None:
         assert f"({name})" in (run / "report.md").read_text()
 
 
-@pytest.mark.parametrize(("data", "loss"), PAIRS)
+@pytest.mark.parametrize(
+    ("data", "loss"),
+    [pair if number % 6 == 0 else pytest.param(*pair, marks=pytest.mark.slow) for number, pair in enumerate(PAIRS)],
+)
 def test_the_smallest_search(tmp_path: Path, data: str, loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A config without `cv` and `search`: five folds of the one setting."""
     monkeypatch.setattr("dlx.reporting.search_figures.draw_search_pictures", lambda *_: [])

@@ -11,7 +11,13 @@ import pytest
 from dlx.core.errors import RunError
 from dlx.search.journal import Journal
 
-LINES: list[dict[str, Any]] = [{"id": f"{number:016x}", "trial": number, "loss": number / 7} for number in range(4)]
+LINES: list[dict[str, Any]] = [
+    {
+        "id": f"{number:016x}", "values": {}, "trial": number, "seed": 0, "repeat": 0, "fold": 0, "epochs": 2,
+        "num_steps": 8, "stop_reason": "max_epochs", "train": {}, "test": {"loss": number / 7},
+    }
+    for number in range(4)
+]  # fmt: skip
 TOLD: list[dict[str, Any]] = [{"trial": number, "values": {"a.b": [number]}, "told": None} for number in range(3)]
 
 
@@ -60,6 +66,15 @@ def test_damage_before_the_last_line_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cells.jsonl"
     path.write_text(path.read_text().replace('{"id": "0000000000000001"', '{"id"'))
     with pytest.raises(RunError, match=r"cells.jsonl, line 2 is damaged"), Journal.open(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("name", ["id", "values", "trial", "seed", "epochs", "num_steps", "test"])
+def test_a_line_that_lacks_what_every_cell_has_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path)
+    lines = [LINES[0], {key: value for key, value in LINES[1].items() if key != name}]
+    (tmp_path / "cells.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(RunError, match=rf"cells.jsonl, line 2 is damaged: it needs `{name}`"), Journal.open(tmp_path):
         pass
 
 
