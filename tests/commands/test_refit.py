@@ -9,7 +9,9 @@ import pytest
 from commands.runs import finish
 from commands.searches import HALVING, SMALL, cells, read, small_search
 
+from dlx.commands.cv import cv
 from dlx.commands.train import train
+from dlx.core.errors import DivergedError, PartlyDivergedError
 
 pytestmark = pytest.mark.usefixtures("no_search_pictures", "no_pictures")
 
@@ -87,3 +89,22 @@ def test_outer_folds(tmp_path: Path) -> None:
         members = read(finish(train(run / "config.resolved.yaml", again, tmp_path / "alone")))["members"]
         assert each["score"] == statistics.mean(member["test"]["accuracy"] for member in members)
     assert result["estimate"]["mean"] == pytest.approx(statistics.mean(each["score"] for each in outer))
+
+
+def test_a_refit_that_diverges_is_told_and_saves_nothing(tmp_path: Path) -> None:
+    """Twice the examples are twice the steps: enough for a rate that is just too high."""
+    text = "data: {name: diabetes, split: {valid: 0}}\nmodel: linear\nloss: mse\nmetrics: [mse]\n"
+    config = tmp_path / "diverging.yaml"
+    config.write_text(text)
+    overrides = [
+        "optimizer={name: sgd, lr: 0.7}", "training={epochs: 1, batch_size: 8, early_stopping: null}", "cv.folds=2",
+    ]  # fmt: skip
+    with pytest.raises(PartlyDivergedError, match="trained on all examples it diverged"):
+        list(cv(config, overrides, tmp_path / "runs"))
+    (run,) = (tmp_path / "runs").iterdir()
+    assert read(run)["status"] == "done"
+    assert set(read(run)["refit"]) == {"epochs", "seed", "reason"}
+    assert not (run / "checkpoints" / "best.safetensors").exists()
+    assert "There are no weights: trained on all examples it diverged" in (run / "report.md").read_text()
+    with pytest.raises(DivergedError):
+        list(train(run / "best.yaml", [], tmp_path / "alone"))

@@ -12,7 +12,7 @@ from commands.searches import SMALL, outcome, read, small_search, stop
 from dlx.commands.cv import cv
 from dlx.commands.resume import resume
 from dlx.commands.search_saving import STATE
-from dlx.core.errors import CheckpointError
+from dlx.core.errors import CheckpointError, RunError
 from dlx.tracking.checkpoints import load_tensors, save_tensors
 
 pytestmark = pytest.mark.usefixtures("no_search_pictures", "slice_by_slice")
@@ -85,3 +85,14 @@ def test_without_a_state(tmp_path: Path) -> None:
     (tmp_path / "fresh").mkdir()
     assert outcome(run) == outcome(small_search(tmp_path / "fresh", "training.epochs=40"))
     assert json.loads((run / "result.json").read_text())["status"] == "done"
+
+
+@pytest.mark.parametrize("name", ["config.resolved.yaml", "cells.jsonl"])
+def test_what_is_refused_leaves_a_finished_search_as_it_was(tmp_path: Path, name: str) -> None:
+    run = small_search(tmp_path)
+    content = (run / name).read_text()
+    (run / name).write_text(content.replace("batch_size: 12", "batch_size: 10") if name[1] == "o" else f"?\n{content}")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(RunError):
+        next(resume(run, ["cv.repeats=2"]))
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
