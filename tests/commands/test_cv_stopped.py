@@ -175,6 +175,7 @@ def kill_at_moments(tmp_path: Path, signals: list[signal.Signals], seed: int) ->
     assert outcome(run) == outcome(small_search(tmp_path / "alone", *LONG))
 
 
+@pytest.mark.slow  # two processes; within one, the tests above stop a search at every record
 def test_interrupted_and_killed(tmp_path: Path) -> None:
     kill_at_moments(tmp_path, [signal.SIGINT, signal.SIGKILL], seed=0)
 

@@ -123,7 +123,10 @@ def is_inspected(config: Path, *overrides: str) -> None:
     assert inspection_text(found)
 
 
-@pytest.mark.parametrize(("data", "loss"), PAIRS)
+@pytest.mark.parametrize(
+    ("data", "loss"),
+    [pair if number % 3 == 0 else pytest.param(*pair, marks=pytest.mark.slow) for number, pair in enumerate(PAIRS)],
+)
 def test_inspection(tmp_path: Path, data: str, loss: str) -> None:
     config = tmp_path / "smallest.yaml"
     target_scale = "none" if registered(Loss)[loss].raw_targets else "standard"

@@ -101,7 +101,13 @@ def crash(population: Population, data: DeviceExamples, after: int) -> int:
 BEYOND_GRADIENT = [name for name, cls in registered(Optimizer).items() if not issubclass(cls, FirstOrder)]
 
 
-@pytest.mark.parametrize("optimizer", ["momentum", "adam", "torch", *BEYOND_GRADIENT])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "cma_es" else name
+        for name in ("momentum", "adam", "torch", *BEYOND_GRADIENT)
+    ],
+)
 def test_a_restored_population_goes_on_to_the_same_bits(optimizer: str) -> None:
     experiment: dict[str, Any] = {
         "optimizer": optimizer,

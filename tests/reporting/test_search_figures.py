@@ -56,7 +56,10 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
     return out
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [case if number % 3 == 0 else pytest.param(case, marks=pytest.mark.slow) for number, case in enumerate(CASES)],
+)
 def test_texts_do_not_overlap(case: str) -> None:
     result, cells = CASES[case]()
     result["name"] = "a $name$ of a run that goes on and on"

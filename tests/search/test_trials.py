@@ -193,6 +193,7 @@ print(json.dumps([t.run(m, *t.MIXED, score=t.mixed_score, trials=12, batch=11, s
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_gives_the_same_trials() -> None:
     methods = METHODS[1:]
     code = REPLAY.format(folder=os.path.dirname(__file__), methods=methods)  # noqa: PTH120
