@@ -77,6 +77,7 @@ def kill_at_moments(tmp_path: Path, num_kills: int, num_epochs: int, seed: int) 
     assert outcome(run) == outcome(small_run(tmp_path / "alone", epochs))
 
 
+@pytest.mark.slow  # test_resume.py stops trainings within one process
 def test_killed_three_times(tmp_path: Path, no_pictures: None) -> None:
     kill_at_moments(tmp_path, 3, 600, seed=0)
 

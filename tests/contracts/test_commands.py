@@ -138,7 +138,13 @@ FITTING = {"least_squares": "data: diabetes\nmodel: linear\nloss: mse\ntraining:
 """What a rule is inspected with, where it does not fit every experiment."""
 
 
-@pytest.mark.parametrize("word", [*registered(Model), *registered(Optimizer)])
+@pytest.mark.parametrize(
+    "word",
+    [
+        word if number % 2 else pytest.param(word, marks=pytest.mark.slow)
+        for number, word in enumerate([*registered(Model), *registered(Optimizer)])
+    ],
+)
 def test_inspection_of_every_model_and_rule(tmp_path: Path, word: str) -> None:
     config = tmp_path / "smallest.yaml"
     config.write_text(FITTING.get(word, "data: iris\nmodel: linear\nloss: cross_entropy\n"))
