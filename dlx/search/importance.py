@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from dlx.config.space import Dimension, Space
 
 FEWEST, MOST = 4, 500
-"""Fewer trials explain nothing; of more than are needed every k-th is taken, since the time grows with them."""
+"""Fewer trials explain nothing; of more a sample is taken, since the time grows with them."""
 NUM_TREES = 32
 """Half of Optuna's: its time grows with trees times trials, a second for some hundred."""
 
@@ -32,26 +34,22 @@ def importance(trials: Sequence[Mapping[str, Any]], scores: Sequence[float | Non
     hyperparameter importance".
     """
     scored = [(values, score) for values, score in zip(trials, scores, strict=True) if score is not None]
-    scored = scored[:: -(-len(scored) // MOST) or 1]
+    if len(scored) > MOST:  # at random: every k-th of a grid would be the same value of its last key again and again
+        scored = [scored[i] for i in np.random.default_rng(0).choice(len(scored), MOST, replace=False)]
     if len(scored) < FEWEST or len({score for _, score in scored}) == 1 or not space.dimensions:
         return {}
     import optuna
-    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+    from optuna.distributions import FloatDistribution
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     from dlx.search.guided import quiet
 
-    # Optuna would take a range evenly, also where it is even in the logarithm.
-    described: dict[str, BaseDistribution] = {
-        each.key: FloatDistribution(0, 1) if each.range else CategoricalDistribution(range(len(each.grid())))
-        for each in space.dimensions
-    }
     with quiet():
         study = optuna.create_study()
         study.add_trials(
             optuna.trial.create_trial(
                 params={each.key: _place(each, values[each.key]) for each in space.dimensions},
-                distributions=described,
+                distributions={each.key: FloatDistribution(0, 1) for each in space.dimensions},
                 value=score,
             )
             for values, score in scored
@@ -61,9 +59,13 @@ def importance(trials: Sequence[Mapping[str, Any]], scores: Sequence[float | Non
 
 
 def _place(dimension: Dimension, value: Any) -> float:
-    """Give the index of a value, or where in a range (in its logarithm) it lies, from 0 to 1."""
+    """Give where a value lies, from 0 to 1: in its range (in its logarithm), or in the middle of its share of a list.
+
+    Optuna would take a log range evenly; and as categories, the values of two lists of 20 take it minutes.
+    """
     if dimension.range is None:
-        return dimension.grid().index(value)
+        values = dimension.grid()
+        return (values.index(value) + 0.5) / len(values)
     low, high = dimension.range.low, dimension.range.high
     if dimension.range.log:
         low, high, value = math.log(low), math.log(high), math.log(value)

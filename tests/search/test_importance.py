@@ -61,3 +61,14 @@ def test_four_trials_are_enough() -> None:
 
 def test_without_a_space() -> None:
     assert importance([{}] * 5, [1.0, 2.0, 3.0, 4.0, 5.0], Space((), None, None)) == {}  # type: ignore[arg-type]
+
+
+def test_of_many_trials_a_sample_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a grid, whose last key changes fastest: its values must not fall into step with the sample."""
+    monkeypatch.setattr("dlx.search.importance.MOST", 160)
+    rates = Dimension("optimizer.lr", tuple(range(1, 161)))
+    noises = Dimension("training.input_noise", tuple(range(20)))
+    space = Space((rates, noises), loaded=None, examples=None)  # type: ignore[arg-type]
+    trials = [{rates.key: rate, noises.key: noise} for rate in rates.grid() for noise in noises.grid()]
+    shares = importance(trials, [float(trial[noises.key]) for trial in trials], space)
+    assert shares[noises.key] > 0.9
