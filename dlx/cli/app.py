@@ -52,9 +52,7 @@ def train(
     _announce(quiet)
     from dlx.commands.train import train as command
 
-    # As YAML in quotes: `--name null` is a name.
-    given = [f"{key}={dumps(value)}" for key, value in (("device", device), ("name", name)) if value is not None]
-    _show(command(config, [*(overrides or []), *given], runs_dir), quiet, json)
+    _show(command(config, _changes(overrides, device, name), runs_dir), quiet, json)
 
 
 @app.command()
@@ -72,8 +70,7 @@ def cv(
 ) -> None:
     """Search over settings, each judged by cross-validation, all trained as one, and leave a run directory."""
     _announce(quiet)
-    given = [f"{key}={dumps(value)}" for key, value in (("device", device), ("name", name)) if value is not None]
-    changes = [*(overrides or []), *given]
+    changes = _changes(overrides, device, name)
     if cell is None:
         from dlx.commands.cv import cv as command
 
@@ -165,6 +162,12 @@ def _main(
     if show_version:
         sys.stdout.write(f"dlx {__version__}\n")
         raise typer.Exit
+
+
+def _changes(overrides: list[str] | None, device: str | None, name: str | None) -> list[str]:
+    """Give the changes to a config, those by options as YAML in quotes: `--name null` is a name."""
+    given = [f"{key}={dumps(value)}" for key, value in (("device", device), ("name", name)) if value is not None]
+    return [*(overrides or []), *given]
 
 
 def _announce(quiet: bool) -> None:

@@ -27,7 +27,6 @@ REFRESH_SECONDS = 0.1
 """Time between two pictures of the live lines: more often than one can read costs time that training could use."""
 SEARCH_SECONDS = 2.0
 """Time between two lines of a search, where there is no terminal."""
-FROM_THE_BEGINNING = "from the beginning: no state was saved"
 
 
 class Pace:
@@ -151,16 +150,17 @@ class PlainLines(Silent):
     def start(self, record: Started) -> None:
         """Show the facts and the run directory, aligned."""
         done = record.epochs_done
-        where = {} if done is None else {"resumed": f"after {done} epochs" if done else FROM_THE_BEGINNING}
-        self._facts({**record.facts, "run directory": str(record.run_dir), **where})
+        where = f"after {done} epochs" if done else "from the beginning: no state was saved"
+        self._facts(record, {} if done is None else {"resumed": where})
 
     def start_search(self, record: SearchStarted) -> None:
         """Show the facts and the run directory, aligned."""
         found = record.num_found
-        where = {} if found is None else {"resumed": f"after {found} cells; those in training go on where they were"}
-        self._facts({**record.facts, "run directory": str(record.run_dir), **where})
+        where = f"after {found} cells; those in training go on where they were"
+        self._facts(record, {} if found is None else {"resumed": where})
 
-    def _facts(self, facts: dict[str, str]) -> None:
+    def _facts(self, record: Started | SearchStarted, more: dict[str, str]) -> None:
+        facts = {**record.facts, "run directory": str(record.run_dir), **more}
         width = max(map(len, facts))
         for name, value in facts.items():
             print_text(self.console, f"{name.ljust(width)}  {value}")

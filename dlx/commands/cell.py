@@ -9,12 +9,11 @@ from typing import Any
 
 from dlx.commands.train import train
 from dlx.core.errors import CheckError, DlxError, UsageError
-from dlx.core.records import Cell, Finished, Record
+from dlx.core.records import PARTS, Cell, Finished, Record
 from dlx.search.cells import cell_overrides
 from dlx.search.journal import CELL, Line, read_lines
 from dlx.tracking.files import finite
 
-PARTS = ("train", "valid", "test")
 COMPARED = ("best_epoch", "last_epoch", *PARTS, "first_nonfinite_step", "last_finite_loss")
 """What a cell and a training have in common; that of a cell whose training was cut short by halving stops there too."""
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from dlx.commands.cell import train_line
 from dlx.commands.changes import refuse_changes
 from dlx.commands.clock import Clock
 from dlx.commands.interrupt import Interrupt, listening
+from dlx.commands.plan import identify, prepare
 from dlx.commands.refit import refit, refit_outer
 from dlx.commands.search_facts import describe_search, folds_text
 from dlx.commands.search_results import search_result
@@ -23,7 +20,6 @@ from dlx.config.load import load_experiment, load_experiment_and_data
 from dlx.config.space import Space
 from dlx.core.errors import (
     CheckError,
-    DataError,
     DivergedError,
     DlxError,
     PartlyDivergedError,
@@ -32,9 +28,8 @@ from dlx.core.errors import (
     UsageError,
 )
 from dlx.core.records import Finished, Record, SearchProgress, SearchStarted
-from dlx.engine.device import choose_device, prepare_torch
 from dlx.search.cross_validation import Standing
-from dlx.search.journal import Journal, Line
+from dlx.search.journal import JOURNAL, Journal, Line, read_lines
 from dlx.search.study import Setup, Study
 from dlx.search.trials import DEFAULT_TRIALS
 from dlx.tracking.provenance import describe_environment, hash_examples
@@ -97,13 +92,13 @@ def resume_search(run: RunDir, overrides: Sequence[str]) -> Iterator[Record]:
         raise RunError(f"{run.path} is done: there is nothing to resume{more}")
     if setup.search.budget == "hyperband" and setup.search.trials != before.search.trials:
         raise UsageError("the brackets of hyperband follow from the number of trials, which cannot grow; search anew")
-    SavedSearch(run, _identity(setup), setup.device)
-    with Journal.open(run.path):
-        pass  # what is damaged is refused before anything is changed
+    saved = SavedSearch(run, _identity(setup), setup.device)
+    for name, kind in JOURNAL.items():  # what is damaged is refused before anything is changed
+        read_lines(run.path / name, kind)
     run.begin()
     for name in RESULTS:  # of a search that was done
         run.remove(name)
-    yield from search(run, setup, is_resumed=True)
+    yield from search(run, setup, saved)
 
 
 def _growing_key(setup: Setup) -> str | None:
@@ -121,17 +116,17 @@ def load_search(config: Path, overrides: Sequence[str]) -> tuple[Setup, str]:
         DlxError: For everything that a user can mend.
     """
     loaded, examples = load_experiment_and_data(config, overrides, cross_validated=True)
-    experiment = loaded.experiment
-    device = choose_device(experiment.device)
-    prepare_torch(experiment.threads, experiment.tf32)
-    if not np.isfinite(examples.inputs).all() or not np.isfinite(examples.targets).all():
-        raise DataError(f"the data of `{experiment.data.name}` hold values that are not finite")
-    space = Space.of(loaded, examples)
-    return Setup(experiment, space, examples, hash_examples(examples), device), loaded.source.text
+    device, space = prepare(loaded.experiment, examples), Space.of(loaded, examples)
+    return Setup(loaded.experiment, space, examples, hash_examples(examples), device), loaded.source.text
 
 
-def search(run: RunDir, setup: Setup, is_resumed: bool = False) -> Iterator[Record]:
+def search(run: RunDir, setup: Setup, saved: SavedSearch | None = None) -> Iterator[Record]:
     """Train what is not found yet, judge, train the chosen setting on all examples, and write it all down.
+
+    Args:
+        run: The run directory.
+        setup: The search.
+        saved: What was in training when the run was stopped; None if it is new.
 
     Yields:
         ``SearchStarted``, ``SearchProgress`` now and then, ``Finished``.
@@ -145,10 +140,11 @@ def search(run: RunDir, setup: Setup, is_resumed: bool = False) -> Iterator[Reco
     environment = describe_environment(str(setup.device), setup.experiment.threads, Path.cwd())
     run.write_json("environment.json", {**environment, "seeds": list(setup.cv.seed_list)})
     run.write("folds.json", folds_text(setup))
-    saved = SavedSearch(run, _identity(setup), setup.device)
-    facts, clock = describe_search(setup), Clock(saved.seconds)
-    if not is_resumed:
+    is_resumed = saved is not None
+    if saved is None:
         save_search(run, _identity(setup), Standing(), 0.0)  # from now on a changed config is found out
+        saved = SavedSearch(run, _identity(setup), setup.device)
+    facts, clock = describe_search(setup), Clock(saved.seconds)
     with listening() as interrupt, Journal.open(run.path) as journal:
         outer_folds = [None, *range(setup.num_folds() if setup.cv.nested else 0)]
         studies = [Study(setup, journal, saved.restore, outer_fold) for outer_fold in outer_folds]
@@ -184,9 +180,8 @@ def _without_choice(result: Mapping[str, Any]) -> DlxError:
 
 
 def _identity(setup: Setup) -> str:
-    """Hash the data and everything in the config but what a resumed search may have more of."""
-    fixed = setup.experiment.model_dump(mode="json", exclude={"search": {"trials"}, "cv": {"repeats"}})
-    return hashlib.sha256(json.dumps([fixed, setup.data_hash], sort_keys=True).encode()).hexdigest()
+    """Hash all that must not change between two sittings."""
+    return identify(setup.experiment, setup.data_hash, {"search": {"trials"}, "cv": {"repeats"}})
 
 
 def _progress(studies: Sequence[Study], study: Study, standing: Standing, num_cells: int) -> SearchProgress:

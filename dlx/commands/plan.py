@@ -37,10 +37,7 @@ class Plan:
         Raises:
             DlxError: For everything that a user can mend.
         """
-        device = choose_device(experiment.device)
-        prepare_torch(experiment.threads, experiment.tf32)
-        if not np.isfinite(examples.inputs).all() or not np.isfinite(examples.targets).all():
-            raise DataError(f"the data of `{experiment.data.name}` hold values that are not finite")
+        device = prepare(experiment, examples)
         recipe = Recipe.of(dict(experiment), examples)
         split = experiment.data.split
         factory = MemberFactory(examples)
@@ -56,13 +53,37 @@ class Plan:
     @cached_property
     def identity(self) -> str:
         """Hash of the data and of everything in the config but what a resumed run may extend."""
-        fixed = self.experiment.model_dump(mode="json", exclude={"training": {"epochs"}})
-        content = json.dumps([fixed, hash_examples(self.examples)], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+        return identify(self.experiment, hash_examples(self.examples), {"training": {"epochs"}})
 
     def device_examples(self) -> DeviceExamples:
         """Copy the examples to the device."""
         return DeviceExamples.load(self.examples, self.device, self.recipe.spec.dtype)
+
+
+def prepare(experiment: Experiment, examples: Examples) -> torch.device:
+    """Find the device and set torch up; look whether the data can be trained on.
+
+    Raises:
+        UsageError: If there is no such device.
+        DataError: If there are values that are not finite.
+    """
+    device = choose_device(experiment.device)
+    prepare_torch(experiment.threads, experiment.tf32)
+    if not np.isfinite(examples.inputs).all() or not np.isfinite(examples.targets).all():
+        raise DataError(f"the data of `{experiment.data.name}` hold values that are not finite")
+    return device
+
+
+def identify(experiment: Experiment, data_hash: str, growable: dict[str, set[str]]) -> str:
+    """Hash the data and everything in the config but what a resumed run may have more of.
+
+    Args:
+        experiment: The config.
+        data_hash: Hash of the data.
+        growable: Keys that are left out, by section.
+    """
+    fixed = experiment.model_dump(mode="json", exclude=growable)
+    return hashlib.sha256(json.dumps([fixed, data_hash], sort_keys=True).encode()).hexdigest()
 
 
 THETA_COPIES = 6

@@ -15,10 +15,10 @@ from dlx.config.experiment import Experiment, resolved_yaml
 from dlx.core.records import Cell
 from dlx.core.settings import CrossValidation, Search
 from dlx.engine.evaluation import score_members
-from dlx.engine.fit import fit_each
+from dlx.engine.fit import fit_each, populations_of
 from dlx.engine.population import Population
 from dlx.search.cells import Trial, cell_name
-from dlx.search.cross_validation import Standing, populations_of, train_cells
+from dlx.search.cross_validation import Standing, train_cells
 from dlx.search.journal import Journal, Line
 from dlx.search.study import Setup, Study
 from dlx.tracking.run_dir import RunDir

@@ -9,7 +9,7 @@ from typing import Any
 
 from dlx.config.experiment import Experiment
 from dlx.core.definition import Optimizer
-from dlx.core.records import Cell, EpochDone, MemberEpoch, Scores
+from dlx.core.records import PARTS, Cell, EpochDone, MemberEpoch, Scores
 from dlx.core.types import Examples
 from dlx.data.preprocessing import Affine
 from dlx.engine.evaluation import score_members
@@ -17,8 +17,6 @@ from dlx.engine.feed import DeviceExamples
 from dlx.engine.population import Member, Population
 from dlx.engine.stopping import Course
 from dlx.reporting.tables import mean_and_std
-
-PARTS = ("train", "valid", "test")
 
 
 def epoch_line(record: EpochDone, seconds: float) -> dict[str, Any]:

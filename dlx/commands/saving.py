@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from dlx.commands.plan import Plan
 from dlx.core.errors import CheckpointError
@@ -22,14 +24,22 @@ STATE = "checkpoints/state.safetensors"
 
 def save_state(run: RunDir, plan: Plan, populations: Sequence[Population], epochs: Sequence[dict[str, Any]]) -> None:
     """Save everything that a resumed training needs, as one file; it knows the lines of metrics.jsonl by their hash."""
+    tensors, rests = pack(populations)
+    state = {"identity": plan.identity, "epochs_hash": _hash_epochs(epochs), "populations": rests}
+    save_tensors(run.path / STATE, tensors, state)
+
+
+def pack(populations: Sequence[Population]) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """Put what restarts populations into one set of named tensors, and the rest of each as JSON."""
     saved = [population.save() for population in populations]
     tensors = {f"{number}.{name}": tensor for number, (named, _) in enumerate(saved) for name, tensor in named.items()}
-    state = {
-        "identity": plan.identity,
-        "epochs_hash": _hash_epochs(epochs),
-        "populations": [rest for _, rest in saved],
-    }
-    save_tensors(run.path / STATE, tensors, state)
+    return tensors, [rest for _, rest in saved]
+
+
+def unpack(tensors: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
+    """Give the tensors of one of the populations that were packed."""
+    prefix = f"{number}."
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def load_state(run: RunDir, plan: Plan) -> list[Population] | None:
@@ -50,10 +60,8 @@ def load_state(run: RunDir, plan: Plan) -> list[Population] | None:
     members = {member.cell: member for member in plan.members}
     populations = []
     for number, rest in enumerate(state["populations"]):
-        prefix = f"{number}."
-        own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         chosen = [members[Cell(*cell)] for cell in rest["cells"]]
-        populations.append(Population.restore(chosen, own, rest, plan.device))
+        populations.append(Population.restore(chosen, unpack(tensors, number), rest, plan.device))
     _check_length(run, plan.experiment.training.epochs, populations)
     _check_epochs(run, _epochs_done(populations), state["epochs_hash"])
     return populations

@@ -39,16 +39,12 @@ def folds_text(setup: Setup) -> str:
 
     They are counted from 0; all others are trained on, but for those of the outer fold.
     """
-    split, seeds = setup.experiment.data.split, setup.cv.seed_list
-    lines = []
+    lines, seed = [], setup.cv.seed_list[0]  # whichever: the folds are the same for all
     for outer_fold in [None, *range(setup.num_folds() if setup.cv.nested else 0)]:
         splitter = setup.splitter(outer_fold)
-        for seed, repeat, fold in product(
-            seeds if split.seed is None else seeds[:1], range(setup.cv.repeats), range(splitter.num_folds)
-        ):
+        for repeat, fold in product(range(setup.cv.repeats), range(splitter.num_folds)):
             parts = splitter.parts(seed, repeat, fold, outer_fold)
-            key = {"seed": seed} if split.seed is None else {}
-            key |= {} if outer_fold is None else {"outer_fold": outer_fold}
+            key = {} if outer_fold is None else {"outer_fold": outer_fold}
             held_out = {"test": parts.test.tolist(), "valid": parts.valid.tolist()}
             lines.append(json.dumps({**key, "repeat": repeat, "fold": fold, **held_out}))
     return "[\n" + ",\n".join(lines) + "\n]\n"

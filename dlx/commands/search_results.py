@@ -75,9 +75,9 @@ def fold_kind(setup: Setup) -> str:
         return "leave-one-out"
     if split.time_series:
         return f"{folds} folds in the order of time"
-    kind = "stratified " if is_stratified(split, setup.examples) and not split.fold_column else ""
     if split.fold_column:
         return f"{folds} folds of the column {split.fold_column}"
+    kind = "stratified " if is_stratified(split, setup.examples) else ""
     return f"{kind}{folds}-fold" + (f" by groups of {split.groups}" if split.groups else "")
 
 

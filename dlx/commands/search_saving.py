@@ -6,14 +6,13 @@ from collections.abc import Callable, Set
 
 import torch
 
+from dlx.commands.saving import STATE, pack, unpack
 from dlx.core.errors import CheckpointError
 from dlx.core.records import Cell
 from dlx.engine.population import Member, Population
 from dlx.search.cross_validation import Curve, Standing
 from dlx.tracking.checkpoints import load_tensors, save_tensors
 from dlx.tracking.run_dir import RunDir
-
-STATE = "checkpoints/state.safetensors"
 
 
 def save_search(run: RunDir, identity: str, standing: Standing, seconds: float) -> None:
@@ -25,11 +24,9 @@ def save_search(run: RunDir, identity: str, standing: Standing, seconds: float) 
         standing: Where the training stands.
         seconds: What the search has taken so far.
     """
-    saved = [population.save() for population in standing.populations]
-    tensors = {f"{number}.{name}": tensor for number, (named, _) in enumerate(saved) for name, tensor in named.items()}
+    tensors, populations = pack(standing.populations)
     going_on = {member.cell for population in standing.populations for member in population.members}
     curves = [[list(cell), curve] for cell, curve in standing.curves.items() if cell in going_on]
-    populations = [rest for _, rest in saved]
     state = {"identity": identity, "populations": populations, "curves": curves, "seconds": round(seconds, 3)}
     save_tensors(run.path / STATE, tensors, state)
 
@@ -76,9 +73,7 @@ class SavedSearch:
             cells = [Cell(*cell) for cell in rest["cells"]]
             if wanted.isdisjoint(cells):
                 continue
-            prefix = f"{number}."
-            own = {name.removeprefix(prefix): x for name, x in self._tensors.items() if name.startswith(prefix)}
-            members = [member(cell) for cell in cells]
+            own, members = unpack(self._tensors, number), [member(cell) for cell in cells]
             standing.populations.append(Population.restore(members, own, rest, self._device))
             standing.curves.update((cell, self._curves[cell]) for cell in cells if cell in self._curves)
         return standing

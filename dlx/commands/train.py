@@ -18,8 +18,7 @@ from dlx.config.experiment import Experiment, resolved_yaml
 from dlx.config.load import load_experiment_and_data
 from dlx.core.errors import DivergedError, PartlyDivergedError, RunInterruptedError
 from dlx.core.records import EpochDone, Finished, Record, Started
-from dlx.engine.device import num_workers
-from dlx.engine.fit import chunk, fit
+from dlx.engine.fit import fit, populations_of
 from dlx.engine.population import Population
 from dlx.reporting.gallery import TITLES, picture_file
 from dlx.reporting.tables import divergence_texts
@@ -64,8 +63,7 @@ def train(config: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[Re
 
 def build_populations(plan: Plan) -> list[Population]:
     """Draw initial weights, in as many populations as can advance at once."""
-    workers = num_workers(plan.device, plan.experiment.threads)
-    return [Population.build(members, plan.device) for members in chunk(plan.members, workers)]
+    return list(populations_of(plan.members, plan.device))
 
 
 def train_populations(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 StopReason = Literal["max_epochs", "patience", "solved", "diverged", "dropped"]
+PARTS = ("train", "valid", "test")
 Scores = dict[str, float]
 """``loss`` (mean per example, without prior) and each metric, by name."""
 

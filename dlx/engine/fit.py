@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import partial
@@ -50,6 +51,21 @@ def chunk(members: Sequence[Member], workers: int) -> list[list[Member]]:
     count = max(1, min(count, len(members) // 2))
     bounds = [len(members) * number // count for number in range(count + 1)]
     return [list(members[start:end]) for start, end in itertools.pairwise(bounds)]
+
+
+def populations_of(members: Sequence[Member], device: torch.device) -> Iterator[Population]:
+    """Stack members, one population after the other: by structure, in chunks that fit the cache.
+
+    Args:
+        members: Of any structure.
+        device: Where they train, as many chunks at once as ``prepare_torch`` leaves cores for.
+    """
+    by_structure: dict[Any, list[Member]] = defaultdict(list)
+    for member in members:
+        by_structure[member.structure].append(member)
+    for alike in by_structure.values():
+        for part in chunk(alike, num_workers(device, torch.get_num_threads())):
+            yield Population.build(part, device)
 
 
 def fit(populations: Sequence[Population], data: DeviceExamples, pause: float = 0.2) -> Iterator[Record]:

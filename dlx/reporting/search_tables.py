@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from dlx.core.records import PARTS
 from dlx.reporting.search_trials import (
     Result,
     Trial,
@@ -24,7 +25,6 @@ from dlx.reporting.search_trials import (
 )
 from dlx.reporting.tables import (
     MISSING,
-    PARTS,
     Table,
     format_mean,
     format_number,

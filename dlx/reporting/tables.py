@@ -12,13 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from dlx.core.records import PARTS
+
 MISSING = "-"
 """Stands where there is nothing to report: no such part."""
 UNDEFINED = "undefined"
 """Stands where a score has no value: it is not finite."""
 LONGEST = 16
 """Characters of a name that is given room in a figure, at most."""
-PARTS = ("train", "valid", "test")
 STOP_REASONS = {
     "max_epochs": "all epochs done",
     "patience": "patience",

@@ -18,17 +18,15 @@ import numpy as np
 import torch
 
 from dlx.core.definition import Metric
-from dlx.core.records import Cell, Divergence, EpochDone, Scores
+from dlx.core.records import PARTS, Cell, Divergence, EpochDone, Scores
 from dlx.core.registry import registered
 from dlx.core.types import Examples
-from dlx.engine.device import num_workers
 from dlx.engine.evaluation import predict_members, score_members
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.fit import chunk, fit_each
-from dlx.engine.population import Member, Population
+from dlx.engine.fit import fit_each
+from dlx.engine.population import Population
+from dlx.search.journal import Line
 
-PARTS = ("train", "valid", "test")
-Line = dict[str, Any]
 Curve = dict[str, list[float]]
 Identify = Callable[[Cell, int], Line]
 """Gives ``id``, the name of a cell that trains for so many epochs, and ``values``, what its config has of its own."""
@@ -85,21 +83,6 @@ class Standing:
             for population in self.populations
             if not population.is_finished
         )
-
-
-def populations_of(members: Sequence[Member], device: torch.device) -> Iterator[Population]:
-    """Stack members, one population after the other: by structure, in chunks that fit the cache.
-
-    Args:
-        members: Of any structure.
-        device: Where they train.
-    """
-    by_structure: dict[Any, list[Member]] = defaultdict(list)
-    for member in members:
-        by_structure[member.structure].append(member)
-    for alike in by_structure.values():
-        for part in chunk(alike, num_workers(device, torch.get_num_threads())):
-            yield Population.build(part, device)
 
 
 def train_cells(

@@ -17,6 +17,8 @@ CELL: Mapping[str, type] = {
     **TRIAL, "id": str, "seed": int, "repeat": int, "fold": int, "epochs": int, "num_steps": int, "stop_reason": str,
 }  # fmt: skip
 """What a line has at least, and of which type."""
+JOURNAL = {"cells.jsonl": CELL, "trials.jsonl": TRIAL}
+"""The files of a journal, and the lines in them."""
 
 
 class Journal:
@@ -28,8 +30,9 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._cell_ledger, cells = _open(folder / "cells.jsonl", CELL)
-        self._trial_ledger, trials = _open(folder / "trials.jsonl", TRIAL)
+        (self._cell_ledger, cells), (self._trial_ledger, trials) = (
+            _open(folder / name, kind) for name, kind in JOURNAL.items()
+        )
         self.cells: dict[str, Line] = {line["id"]: line for line in cells}
         self.trials: dict[tuple[int | None, int], Line] = {_key(line): line for line in trials}
 

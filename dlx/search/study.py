@@ -13,16 +13,17 @@ import torch
 
 from dlx.config.experiment import Experiment
 from dlx.config.space import InvalidTrialError, Space
+from dlx.config.space_check import score_name
 from dlx.core.errors import RunError
 from dlx.core.records import Cell
 from dlx.core.settings import CrossValidation, Search
 from dlx.core.types import Examples
 from dlx.data.splits import Splitter
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.fit import fit_each
+from dlx.engine.fit import fit_each, populations_of
 from dlx.engine.population import Member, MemberFactory, Population, Recipe
 from dlx.search.cells import Trial, cell_name
-from dlx.search.cross_validation import Bench, Standing, add_epochs, finished_lines, populations_of, score, train_cells
+from dlx.search.cross_validation import Bench, Standing, add_epochs, finished_lines, score, train_cells
 from dlx.search.halving import Bracket, brackets, survivors
 from dlx.search.journal import Journal, Line
 from dlx.search.pooling import pool
@@ -64,8 +65,7 @@ class Setup:
     @property
     def score(self) -> str:
         """Name of the score that decides."""
-        metrics = self.experiment.metrics
-        return self.cv.score or (metrics[0].name if metrics else "loss")
+        return score_name(self.experiment)
 
     @property
     def higher_is_better(self) -> bool:
@@ -114,10 +114,7 @@ class Setup:
 
     def member(self, trial: Trial, cell: Cell) -> Member:
         """Make the member of a cell."""
-        return self.factory.member(cell, self._recipe(trial.experiment), trial.experiment.data)
-
-    def _recipe(self, experiment: Experiment) -> Recipe:
-        return Recipe.of(dict(experiment), self.examples)
+        return self.factory.member(cell, Recipe.of(dict(trial.experiment), self.examples), trial.experiment.data)
 
 
 @dataclass
@@ -158,8 +155,7 @@ class Study:
         """
         setup, search = self.setup, self.setup.search
         sampler = build_sampler(search, setup.space, setup.higher_is_better, len(self.cells(0)))
-        batch = sampler.batch or setup.num_trials
-        for bracket in brackets(search, setup.experiment.training.epochs, setup.num_trials, batch):
+        for bracket in brackets(search, setup.experiment.training.epochs, setup.num_trials, sampler.batch):
             first = len(self.trials)
             for number, values in enumerate(sampler.ask(bracket.num_trials), first):
                 self._draw(number, values)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from dlx.core.records import PARTS
 from dlx.statistics.tests import variance_components
 
 Status = Literal["done", "dropped", "diverged", "invalid"]
@@ -16,7 +17,6 @@ Line = Mapping[str, Any]
 """A line of cells.jsonl."""
 FoldScores = dict[tuple[int, int], float | None]
 """Score of each (repeat, fold), averaged over its seeds; None where it is not a number."""
-PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)

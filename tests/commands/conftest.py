@@ -10,8 +10,7 @@ import pytest
 
 from dlx.commands import cv, train
 from dlx.core.records import Cell
-from dlx.engine.fit import fit, fit_each
-from dlx.search.cross_validation import populations_of
+from dlx.engine.fit import fit, fit_each, populations_of
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from dlx.commands import cv as cv_module
 from dlx.commands.cv import cv
 from dlx.core.errors import ConfigError, DivergedError
 from dlx.core.records import Cell, Finished, SearchProgress, SearchStarted
+from dlx.engine.fit import populations_of
 from dlx.search.cells import Trial
-from dlx.search.cross_validation import Standing, populations_of, train_cells
+from dlx.search.cross_validation import Standing, train_cells
 
 pytestmark = pytest.mark.usefixtures("no_search_pictures")
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("no_pictures")
 def chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut five members into two populations, on any machine."""
     monkeypatch.setattr("dlx.engine.fit.CHUNK_BYTES", (1, 1 << 22))
-    monkeypatch.setattr("dlx.commands.train.num_workers", lambda *_: 2)
+    monkeypatch.setattr("dlx.engine.fit.num_workers", lambda *_: 2)
 
 
 def stop_and_resume(folder: Path, overrides: list[str], num_points: int, seed: int) -> None:

@@ -15,10 +15,10 @@ from sklearn.metrics import accuracy_score, log_loss
 
 from dlx.core.records import Cell
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.fit import fit, fit_each
+from dlx.engine.fit import fit, fit_each, populations_of
 from dlx.engine.layout import Layout
 from dlx.engine.population import Population
-from dlx.search.cross_validation import add_epochs, populations_of
+from dlx.search.cross_validation import add_epochs
 from dlx.search.journal import Line
 from dlx.search.study import Study
 
@@ -83,8 +83,7 @@ def test_chunks_change_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     space, text = "{space: {optimizer.lr: [0.05, 0.5, 3.0, 0.003, 0.01], model.dropout: [0.0, 0.3]}}", early(MOONS)
     expected = Search(tmp_path / "whole", space, text).run().journal.cells
     if "num_workers" in changes:
-        for place in ("engine.fit", "search.cross_validation"):
-            monkeypatch.setattr(f"dlx.{place}.num_workers", lambda device, threads: changes["num_workers"])
+        monkeypatch.setattr("dlx.engine.fit.num_workers", lambda device, threads: changes["num_workers"])
     monkeypatch.setattr("dlx.engine.fit.CHUNK_BYTES", changes.get("chunk_bytes", (1, 1 << 30)))
     study = Search(tmp_path / "cut", space, text).run()
     assert study.journal.cells == expected
