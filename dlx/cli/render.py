@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from dlx.cli.console import open_console, print_labelled, print_text
 from dlx.cli.views import LiveLines, Pace, PlainLines, Silent
 from dlx.core.errors import DlxError, RunInterruptedError
-from dlx.core.records import Finished, Record, SearchStarted, Started
+from dlx.core.records import AnalysisStarted, Finished, Record, SearchStarted, Started
 from dlx.reporting.search_sentences import search_headline, search_sentences
 from dlx.reporting.search_tables import search_tables
 from dlx.reporting.tables import Table, headline, member_table, plain, remark_texts, score_tables
@@ -91,7 +91,7 @@ class Terminal:
                     self._show_result(record, quiet, json_output)
                 else:
                     view = self._show_or_fall_silent(view, record, pace)
-                    if isinstance(record, Started | SearchStarted) and quiet and not json_output:
+                    if isinstance(record, Started | SearchStarted | AnalysisStarted) and quiet and not json_output:
                         print_text(self._out, str(record.run_dir))  # now: an interrupted run has one, too
         finally:
             view.close()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from dlx.cli.console import print_labelled, print_text
 from dlx.core.records import (
+    AnalysisProgress,
+    AnalysisStarted,
     EpochDone,
     Finished,
     MemberEpoch,
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 0.1
 """Time between two pictures of the live lines: more often than one can read costs time that training could use."""
 SEARCH_SECONDS = 2.0
-"""Time between two lines of a search, where there is no terminal."""
+"""Time between two lines of a search or an analysis, where there is no terminal."""
 
 
 class Pace:
@@ -41,6 +43,7 @@ class Pace:
         done: Epochs done, with the fraction of the running one.
         num_steps: Steps of an epoch, where that is known.
         search: The first record of a search.
+        analysis: What an analysis is doing.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -52,6 +55,7 @@ class Pace:
         self.done = 0.0
         self.num_steps: int | None = None
         self.search: SearchStarted | None = None
+        self.analysis: str | None = None
 
     def observe(self, record: Record) -> None:
         """Take in a record."""
@@ -61,8 +65,12 @@ class Pace:
         elif isinstance(record, SearchStarted):
             self.search, self._begin = record, self._clock()
             self._first = (record.num_found or 0) / record.num_cells
+        elif isinstance(record, AnalysisStarted):
+            self._begin = self._clock()
         elif isinstance(record, SearchProgress):
             self.done = record.share
+        elif isinstance(record, AnalysisProgress):
+            self.analysis, self.done = record.what, record.share
         elif isinstance(record, Progress):
             self.num_steps = record.num_steps
             self.done = record.epoch - 1 + record.step / record.num_steps
@@ -113,6 +121,10 @@ class Silent:
             self.start_search(record)
         elif isinstance(record, SearchProgress):
             self.search(record, pace)
+        elif isinstance(record, AnalysisStarted):
+            self.start_analysis(record)
+        elif isinstance(record, AnalysisProgress):
+            self.analysis(record, pace)
 
     def warn_diverged(self, member: MemberEpoch) -> None:
         """Warn of a member that diverged."""
@@ -134,6 +146,12 @@ class Silent:
 
     def search(self, record: SearchProgress, pace: Pace) -> None:
         """Show how far a search is."""
+
+    def start_analysis(self, record: AnalysisStarted) -> None:
+        """Show the facts of an analysis."""
+
+    def analysis(self, record: AnalysisProgress, pace: Pace) -> None:
+        """Show how far an analysis is."""
 
     def close(self) -> None:
         """End the view; may be called twice."""
@@ -159,7 +177,11 @@ class PlainLines(Silent):
         where = f"after {found} cells; those in training go on where they were"
         self._facts(record, {} if found is None else {"resumed": where})
 
-    def _facts(self, record: Started | SearchStarted, more: dict[str, str]) -> None:
+    def start_analysis(self, record: AnalysisStarted) -> None:
+        """Show the facts and the run directory, aligned."""
+        self._facts(record, {})
+
+    def _facts(self, record: Started | SearchStarted | AnalysisStarted, more: dict[str, str]) -> None:
         facts = {**record.facts, "run directory": str(record.run_dir), **more}
         width = max(map(len, facts))
         for name, value in facts.items():
@@ -170,6 +192,12 @@ class PlainLines(Silent):
         if pace.seconds - self._printed_at >= SEARCH_SECONDS:
             self._printed_at = pace.seconds
             print_text(self.console, "  ".join([search_text(record, pace), f"{pace.seconds:.0f} s"]))
+
+    def analysis(self, record: AnalysisProgress, pace: Pace) -> None:
+        """Print what is done and how far it is, if some seconds have passed."""
+        if pace.seconds - self._printed_at >= SEARCH_SECONDS:
+            self._printed_at = pace.seconds
+            print_text(self.console, f"{record.what}  {record.share:.0%}  {pace.seconds:.0f} s")
 
     def epoch(self, record: EpochDone, pace: Pace) -> None:
         """Print the means over the members that trained in it."""
@@ -226,6 +254,16 @@ class LiveLines(PlainLines):
         self._scores = search_text(record, pace)
         self._draw(pace)
 
+    def start_analysis(self, record: AnalysisStarted) -> None:
+        """Show the facts above, then begin to draw."""
+        super().start_analysis(record)
+        self._begin()
+
+    def analysis(self, record: AnalysisProgress, pace: Pace) -> None:
+        """Redraw."""
+        self._scores = ""
+        self._draw(pace)
+
     def close(self) -> None:
         """Leave the last picture on the screen."""
         if self._live is not None:
@@ -250,10 +288,12 @@ class LiveLines(PlainLines):
         line.add_column(no_wrap=True)
         line.add_column()
         line.add_column(no_wrap=True, overflow="ellipsis")
-        total = 1 if pace.search else pace.epochs
+        total = 1 if pace.search or pace.analysis else pace.epochs
         bar = ProgressBar(total, pace.done, width=24, complete_style="cyan", finished_style="green")
-        if pace.search:
-            line.add_row(Text("search", style="bold"), bar, Text(f"{pace.seconds:.1f} s" if is_over else ""))
+        if pace.search or pace.analysis:
+            line.add_row(
+                Text(pace.analysis or "search", style="bold"), bar, Text(f"{pace.seconds:.1f} s" if is_over else "")
+            )
         else:
             epoch = f"epoch {str(math.ceil(pace.done)).rjust(len(str(total)))}/{total}"
             line.add_row(Text(epoch, style="bold"), bar, Text(pace.text(is_over)))

@@ -151,6 +151,32 @@ class SearchProgress:
 
 
 @dataclass(frozen=True)
+class AnalysisStarted:
+    """A check or an analysis has its run directory and begins.
+
+    Attributes:
+        run_dir: Where everything goes.
+        facts: What a person wants to see first, by name.
+    """
+
+    run_dir: Path
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class AnalysisProgress:
+    """A check or an analysis goes on.
+
+    Attributes:
+        what: What is being done.
+        share: Share of it that is done.
+    """
+
+    what: str
+    share: float
+
+
+@dataclass(frozen=True)
 class Finished:
     """A command is done; ``result`` is what result.json holds."""
 
@@ -158,4 +184,4 @@ class Finished:
     result: dict[str, Any]
 
 
-Record = Started | EpochDone | Progress | SearchStarted | SearchProgress | Finished
+Record = Started | EpochDone | Progress | SearchStarted | SearchProgress | AnalysisStarted | AnalysisProgress | Finished

@@ -61,6 +61,11 @@ class EmpiricalRisk:
         self._replay_hessian = Replay(self._hessian_times, fixed=(rows.theta,))
         self._replay_gauss_newton = Replay(self._gauss_newton_times, fixed=(rows.theta,))
 
+    @property
+    def theta(self) -> Tensor:
+        """The rows' own parameters, [M, P]: evaluated there, a recording reads what they hold now."""
+        return self._rows.theta
+
     def begin(self, batch: Batch) -> None:
         """Take the batch of the next step; every evaluation until the next is of it, with the same noise."""
         self._batch = batch
@@ -99,6 +104,10 @@ class EmpiricalRisk:
         """Give the values at the rows of theta, [M], on the current batch."""
         (value,) = self._keep(self._replay_value(theta, *self._batch))
         return value
+
+    def hessian_times(self, theta: Tensor, vectors: Tensor) -> Tensor:
+        """Multiply the Hessians at the rows of theta, [M, P], with vectors, [K, M, P]."""
+        return self._replay_hessian(theta, vectors, *self._batch)[2]
 
     def hessian(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the values [M], the gradients [M, P] and the Hessians [M, P, P]."""
@@ -159,7 +168,12 @@ class EmpiricalRisk:
         theta, inputs = self._add_noise(theta, batch)
         statistics = rows.layout.unflatten_statistics(rows.statistics)
         named = rows.layout.unflatten(theta) | statistics | rows.constants
-        outputs, moved = vmap(forward)(named, inputs, batch.weights, batch.keys[:, len(OWN_STREAMS) :])
+        # A batch that all rows share is no axis of the inputs: one product for all rows instead of one for each.
+        is_shared = len(inputs) > 1 and inputs.stride(0) == 0
+        each = vmap(forward, in_dims=(0, None if is_shared else 0, 0, 0))
+        outputs, moved = each(
+            named, inputs[0] if is_shared else inputs, batch.weights, batch.keys[:, len(OWN_STREAMS) :]
+        )
         return outputs, (torch.cat([each.flatten(1) for each in moved], 1).detach(),) if moved else ()
 
     def _value(self, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:

@@ -1,0 +1,139 @@
+"""What a check or an analysis looks at: the model of a config at its initial weights, or of a run at its best."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dlx.commands.facts import describe_data, spell
+from dlx.commands.plan import Plan
+from dlx.config.experiment import Experiment
+from dlx.config.load import load_experiment_and_data
+from dlx.core.errors import CheckpointError, RunError
+from dlx.core.types import Examples
+from dlx.data.splits import Indices
+from dlx.engine.error_surface import ErrorSurface, without_chance
+from dlx.engine.feed import DeviceExamples
+from dlx.engine.population import Member, initial_weights
+from dlx.tracking.checkpoints import load_tensors
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model, at one point of its parameter space, with its data.
+
+    Attributes:
+        text: The config as it was written.
+        experiment: What it means.
+        examples: The data.
+        member: Who it is; the first seed of the experiment.
+        weights: Its parameters and statistics, [P + Q], on its device.
+        data: The examples on that device.
+        origin: Where the weights are from, in words.
+    """
+
+    text: str
+    experiment: Experiment
+    examples: Examples
+    member: Member
+    weights: Tensor
+    data: DeviceExamples
+    origin: str
+
+    @property
+    def train(self) -> Indices:
+        """The examples that it trains on, [N]."""
+        return self.member.parts.train
+
+    def surface(self, indices: Indices) -> ErrorSurface:
+        """Give its error on some examples as a function of its parameters."""
+        return ErrorSurface(self.member, self.weights, self.data, indices)
+
+    def facts(self) -> dict[str, str]:
+        """Say in a line each what is looked at, by name."""
+        experiment = self.experiment
+        num_parameters = self.member.recipe.layout().num_parameters
+        lines = {
+            "data": describe_data(experiment.data, self.examples),
+            "model": f"{spell(experiment.model)}, {num_parameters:,} parameters",
+            "loss": spell(experiment.loss),
+            "prior": spell(experiment.prior) if experiment.prior else "",
+            "weights": self.origin,
+            "device": f"{self.weights.device}, {experiment.dtype}",
+        }
+        return {name: line for name, line in lines.items() if line}
+
+
+def load_subject(path: Path, overrides: Sequence[str], dtype: str = "float64", draws: bool = False) -> Subject:
+    """Read a config, or the config and the best weights of a run.
+
+    Args:
+        path: A YAML file, or a run directory. Of several seeds the first is taken; ``seeds=[3]`` names another.
+        overrides: ``KEY=VALUE`` strings.
+        dtype: In which everything is computed, whatever the config says.
+        draws: Whether dropout stays, with one mask; without it the error is that of the whole network.
+
+    Raises:
+        DlxError: For everything that a user can mend.
+    """
+    config = _config_of(path) if path.is_dir() else path
+    loaded, examples = load_experiment_and_data(config, [*overrides, f"dtype={dtype}"])
+    experiment = loaded.experiment.model_copy(update={"seeds": (loaded.experiment.seed_list[0],)})
+    plan = Plan.make(experiment, examples)
+    member = without_chance(plan.members[0])
+    if not draws and getattr(member.recipe.model, "dropout", None):
+        model = member.recipe.model.model_copy(update={"dropout": 0.0})
+        member = dataclasses.replace(member, recipe=dataclasses.replace(member.recipe, model=model))
+    seed = member.cell.seed
+    if path.is_dir():
+        file = _weights_file(path, seed)
+        weights, origin = _read_weights(file, member), f"{file}, of seed {seed}"
+    else:
+        weights, origin = initial_weights([member])[0], f"initial, of seed {seed}"
+    return Subject(
+        text=loaded.source.text,
+        experiment=experiment,
+        examples=examples,
+        member=member,
+        weights=weights.to(plan.device),
+        data=plan.device_examples(),
+        origin=origin,
+    )
+
+
+def _config_of(run: Path) -> Path:
+    """Give the config of the weights in a run directory; a search has them of the setting that it chose."""
+    best, resolved = run / "best.yaml", run / "config.resolved.yaml"
+    if not (run / "run.json").is_file() or not resolved.is_file():
+        raise RunError(f"{run} is not a run: expected a folder with run.json and config.resolved.yaml, or a YAML file")
+    return best if best.is_file() else resolved
+
+
+def _weights_file(run: Path, seed: int) -> Path:
+    """Find the weights of a seed in a run directory."""
+    folder = run / "checkpoints"
+    for file in (folder / f"seed-{seed}" / "best.safetensors", folder / "best.safetensors"):
+        if file.is_file():
+            return file
+    known = sorted(each.parent.name for each in folder.glob("seed-*/best.safetensors"))
+    hint = f"; there are those of {', '.join(known)}" if known else "; train it first: dlx resume " + str(run)
+    raise RunError(f"{run} has no best weights of seed {seed}{hint}")
+
+
+def _read_weights(file: Path, member: Member) -> Tensor:
+    """Read what a member owns, [P + Q], in its dtype.
+
+    Raises:
+        CheckpointError: If the file is damaged, or of another model.
+    """
+    tensors, _ = load_tensors(file)
+    wanted = member.recipe.layout().shapes
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if found != wanted:
+        raise CheckpointError(f"{file} is of another model: expected {wanted}, found {found}")
+    return torch.cat([tensors[name].reshape(-1) for name in wanted]).to(member.recipe.spec.dtype)
