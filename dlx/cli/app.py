@@ -17,8 +17,8 @@ from dlx.core.errors import DlxError, UsageError
 app = typer.Typer(
     name="dlx",
     help="Run deep-learning experiments from one YAML file.",
-    epilog="Exit codes: 0 done, 1 internal error, 2 usage or config, 3 data or run directory, 4 diverged, "
-    "5 some seeds diverged, 130/143 interrupted (go on with dlx resume).",
+    epilog="Exit codes: 0 done, 1 internal error, 2 usage or config, 3 data or run directory, 4 diverged or a "
+    "check failed, 5 some seeds diverged, 130/143 interrupted (go on with dlx resume).",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -83,6 +83,26 @@ def cv(
     _show(repeat_cell(config, cell, runs_dir), quiet, json)
     if not (quiet or json):
         sys.stdout.write(f"cell {cell} comes to the same bits alone as in the search\n")
+
+
+@app.command()
+def gradcheck(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file, or a run directory.")],
+    overrides: Overrides = None,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Plant faults in the gradient and prove that each is found.")
+    ] = False,
+    device: Device = None,
+    runs_dir: RunsDir = Path("runs"),
+    name: Name = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Check the gradient: backprop by hand, autograd and central differences, tensor by tensor, in float64."""
+    _announce(quiet)
+    from dlx.commands.gradcheck import gradcheck as command
+
+    _show(command(config, _changes(overrides, device, name), runs_dir, self_test), quiet, json)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 from dlx.config.source import FLOAT, LEADING_ZERO, NOT_FINITE
 from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.registry import Registered, registered
-from dlx.core.settings import CrossValidation, NumSeeds, Search, Seeds, Settings, Training
+from dlx.core.settings import CrossValidation, GradCheck, NumSeeds, Search, Seeds, Settings, Training
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=64)]
 DEFAULT_METRICS = {"classification": "accuracy", "regression": "r2"}
@@ -65,6 +65,8 @@ class Experiment(Settings):
     """How `dlx cv` judges each setting of a search."""
     search: Search = Search()
     """Which settings `dlx cv` tries; without a space, the config alone."""
+    gradcheck: GradCheck = GradCheck()
+    """Where `dlx gradcheck` compares gradients."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")] = "auto"
     """Where to compute: cpu, cuda, cuda:N for the GPU numbered N; auto takes a GPU if there is one."""
     dtype: Literal["float32", "float64"] = "float32"

@@ -200,6 +200,10 @@ class Prior(Definition):
     def penalty(self, theta: Tensor, h: Hyper) -> Tensor:
         """Give minus the log density of each parameter, less its constant, [M, P]; ``h`` holds [M, 1]."""
 
+    @abstractmethod
+    def derivative(self, theta: Tensor, h: Hyper) -> Tensor:
+        """Give the derivative of each penalty by its parameter, [M, P]; at a kink, the value that autograd uses."""
+
 
 class Objective(Protocol):
     """M functions R^P -> R, evaluated at the rows of theta. Rows do not mix.

@@ -176,6 +176,16 @@ class CrossValidation(Settings):
         return range(self.seeds) if isinstance(self.seeds, int) else self.seeds
 
 
+class GradCheck(Settings):
+    """Where `dlx gradcheck` compares gradients."""
+
+    batch_size: PositiveInt = 8
+    """Training examples of the batch: few of them have few kinks."""
+    burn_in: NonNegativeInt = 20
+    """Steps down the gradient before the check, each by a hundredth of the length of the parameters: initial values,
+    such as biases of 0, may be special."""
+
+
 class Range(Settings):
     """The numbers from `low` to `high`, whole ones where both are written without a point."""
 

@@ -157,7 +157,8 @@ class ErrorSurface:
         recipe = self._member.recipe
         layer = max(shape[0] if shape else 1 for shape in self.layout.parameters.values()) * self.num_examples
         numbers = max(self.layout.num_parameters, layer, 1)
-        return max(2, min(MAX_ROWS, CHUNK_BYTES // (numbers * recipe.spec.dtype.itemsize)))
+        rows = min(MAX_ROWS, CHUNK_BYTES // (numbers * recipe.spec.dtype.itemsize))
+        return max(2, rows - rows % 2)  # points may come in pairs
 
 
 def _cut(part: range, size: int) -> Iterator[range]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from dlx.core.definition import Loss
 from dlx.core.noise import random_normal
 from dlx.core.types import Hyper
 from dlx.engine import derivatives
+from dlx.engine.branches import Branches
 from dlx.engine.replay import Replay
 from dlx.engine.rows import Rows
 
@@ -32,6 +36,30 @@ class Batch(NamedTuple):
     targets: Tensor
     weights: Tensor
     keys: Tensor
+
+
+class Network(NamedTuple):
+    """The objective of one row, taken apart for who computes it in another way.
+
+    Attributes:
+        module: An ordinary module that holds the row's parameters and buffers, in training mode.
+        inputs: [B, ...].
+        targets: [B] or [B, C].
+        weights: [B].
+        loss: What it is trained with.
+        loss_h: The settings of the loss.
+        penalties: theta [P] -> what each parameter adds to the prior's part of the objective, [P].
+        penalty_slope: theta [P] -> the derivative of that part, [P].
+    """
+
+    module: nn.Module
+    inputs: Tensor
+    targets: Tensor
+    weights: Tensor
+    loss: Loss
+    loss_h: Hyper
+    penalties: Callable[[Tensor], Tensor]
+    penalty_slope: Callable[[Tensor], Tensor]
 
 
 class EmpiricalRisk:
@@ -58,6 +86,7 @@ class EmpiricalRisk:
         self.num_streams = len(OWN_STREAMS) + len(self._keyed)
         self._replay = Replay(self._value_and_gradient, fixed=(rows.theta,))
         self._replay_value = Replay(self._value_alone, fixed=(rows.theta,))
+        self._replay_branches = Replay(self._value_and_branches, fixed=(rows.theta,))
         self._replay_hessian = Replay(self._hessian_times, fixed=(rows.theta,))
         self._replay_gauss_newton = Replay(self._gauss_newton_times, fixed=(rows.theta,))
 
@@ -65,6 +94,29 @@ class EmpiricalRisk:
     def theta(self) -> Tensor:
         """The rows' own parameters, [M, P]: evaluated there, a recording reads what they hold now."""
         return self._rows.theta
+
+    def network(self, row: int = 0) -> Network:
+        """Take the objective of a row apart, at the row's parameters and on the current batch."""
+        rows, batch = self._rows, self._batch
+        supplied = dict.fromkeys(self._weighted, batch.weights[row])
+        supplied |= dict(zip(self._keyed, batch.keys[row, len(OWN_STREAMS) :].unbind(0), strict=True))
+        stacked = rows.layout.unflatten(rows.weights) | rows.constants
+        own = {name: tensor[row] for name, tensor in stacked.items()} | supplied
+        module = copy.deepcopy(rows.module).train()
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            tensor.data = own[name].clone()
+        h = Hyper({name: value[row] for name, value in self._loss_h.items()})
+        inputs, targets, weights, _ = (each[row] for each in batch)
+        prior = rows.recipe.prior
+        methods = (prior.penalty, prior.derivative) if prior else (_no_penalty, _no_penalty)
+        part, slope = (self._of_weights(method, row) for method in methods)
+        return Network(module, inputs, targets, weights, rows.recipe.loss, h, part, slope)
+
+    def _of_weights(self, function: Callable[[Tensor, Hyper], Tensor], row: int) -> Callable[[Tensor], Tensor]:
+        """Make of a method of the prior a function of one row's theta, [P] -> [P]: of its weights alone, over N."""
+        stacked = vars(self._prior_h) if self._prior_h is not None else {}
+        h = Hyper({name: value[row : row + 1] for name, value in stacked.items() if name != "complement"})
+        return lambda theta: (function(theta[None], h) * self._is_weight / self._num_train[row])[0]
 
     def begin(self, batch: Batch) -> None:
         """Take the batch of the next step; every evaluation until the next is of it, with the same noise."""
@@ -104,6 +156,11 @@ class EmpiricalRisk:
         """Give the values at the rows of theta, [M], on the current batch."""
         (value,) = self._keep(self._replay_value(theta, *self._batch))
         return value
+
+    def value_and_branches(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the values at the rows of theta, [M], and the branch of every piecewise function there, int32 [M, K]."""
+        value, branches = self._replay_branches(theta, *self._batch)
+        return value, branches
 
     def hessian_times(self, theta: Tensor, vectors: Tensor) -> Tensor:
         """Multiply the Hessians at the rows of theta, [M, P], with vectors, [K, M, P]."""
@@ -160,21 +217,28 @@ class EmpiricalRisk:
         rows = self._rows
         rows.module.train()
 
-        def forward(named: dict[str, Tensor], inputs: Tensor, weights: Tensor, keys: Tensor) -> Any:
-            named = named | dict.fromkeys(self._weighted, weights) | dict(zip(self._keyed, keys.unbind(0), strict=True))
-            outputs = functional_call(rows.module, named, (inputs,))
+        def forward(*given: Any) -> Any:
+            outputs, named = self._run_module(*given)
             return outputs, [named[name] for name in rows.layout.statistics]  # what the module assigned is put there
 
+        outputs, moved = self._each_row(forward, theta, batch)
+        return outputs, (torch.cat([each.flatten(1) for each in moved], 1).detach(),) if moved else ()
+
+    def _each_row(self, function: Callable[..., Any], theta: Tensor, batch: Batch) -> Any:
+        """Call a function with parameters, inputs, weights and keys of each row, under vmap."""
         theta, inputs = self._add_noise(theta, batch)
-        statistics = rows.layout.unflatten_statistics(rows.statistics)
-        named = rows.layout.unflatten(theta) | statistics | rows.constants
+        layout = self._rows.layout
+        named = layout.unflatten(theta) | layout.unflatten_statistics(self._rows.statistics) | self._rows.constants
         # A batch that all rows share is no axis of the inputs: one product for all rows instead of one for each.
         is_shared = len(inputs) > 1 and inputs.stride(0) == 0
-        each = vmap(forward, in_dims=(0, None if is_shared else 0, 0, 0))
-        outputs, moved = each(
-            named, inputs[0] if is_shared else inputs, batch.weights, batch.keys[:, len(OWN_STREAMS) :]
-        )
-        return outputs, (torch.cat([each.flatten(1) for each in moved], 1).detach(),) if moved else ()
+        keys = batch.keys[:, len(OWN_STREAMS) :]
+        each = vmap(function, in_dims=(0, None if is_shared else 0, 0, 0))
+        return each(named, inputs[0] if is_shared else inputs, batch.weights, keys)
+
+    def _run_module(self, named: dict[str, Tensor], inputs: Tensor, weights: Tensor, keys: Tensor) -> Any:
+        """Give the outputs of one row, [B, C], and its named tensors, among them those that the module assigned."""
+        named = named | dict.fromkeys(self._weighted, weights) | dict(zip(self._keyed, keys.unbind(0), strict=True))
+        return functional_call(self._rows.module, named, (inputs,)), named
 
     def _value(self, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
         """Give the objectives, [M], differentiable, and the model's new statistics, [M, Q], if any."""
@@ -205,6 +269,27 @@ class EmpiricalRisk:
             inputs = inputs + noise * h["input_noise"].view(-1, *[1] * (inputs.dim() - 1))
         return theta, inputs
 
+    def _value_and_branches(self, theta: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
+        batch = Batch(*given)
+        self._rows.module.train()
+
+        def branches_of_model(*row: Any) -> Tensor:
+            found = Branches()
+            with found:
+                outputs, _ = self._run_module(*row)
+            return found.pattern(outputs)
+
+        def branches_of_loss(h: dict[str, Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
+            found = Branches()
+            with found:
+                self._rows.recipe.loss.value(outputs, targets, Hyper(h))
+            return found.pattern(outputs)
+
+        outputs, _ = self._outputs(theta, batch)
+        of_model = self._each_row(branches_of_model, theta, batch)
+        of_loss = vmap(branches_of_loss)(self._loss_h, outputs, batch.targets)
+        return self._value(theta, batch)[0], torch.cat([of_model, of_loss], 1)
+
     def _value_alone(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
         return self._value(theta, Batch(*batch))
 
@@ -220,3 +305,7 @@ class EmpiricalRisk:
 
     def _gauss_newton_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor]:
         return (derivatives.gauss_newton_times(self._composite(Batch(*batch)), theta, vectors),)
+
+
+def _no_penalty(theta: Tensor, h: Hyper) -> Tensor:
+    return torch.zeros_like(theta)

@@ -26,3 +26,7 @@ class Gaussian(Prior):
     def penalty(self, theta: Tensor, h: Hyper) -> Tensor:
         """Give precision/2 w**2 of each weight, [M, P]."""
         return theta.square().mul(h.precision * 0.5)
+
+    def derivative(self, theta: Tensor, h: Hyper) -> Tensor:
+        """Give precision w, [M, P]."""
+        return theta.mul(h.precision)

@@ -26,3 +26,7 @@ class Laplace(Prior):
     def penalty(self, theta: Tensor, h: Hyper) -> Tensor:
         """Give rate |w| of each weight, [M, P]."""
         return theta.abs().mul(h.rate)
+
+    def derivative(self, theta: Tensor, h: Hyper) -> Tensor:
+        """Give rate sign(w), [M, P]."""
+        return theta.sign().mul(h.rate)

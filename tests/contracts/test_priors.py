@@ -40,6 +40,14 @@ def test_penalty_is_scipys(cls: type[Prior], theta: Tensor, stack: Callable) -> 
 
 
 @every_prior
+def test_derivative_is_autograds(cls: type[Prior], theta: Tensor, stack: Callable) -> None:
+    rows = [with_strength(cls, strength) for strength in (0.25, 1.0, 30.0)]
+    theta.requires_grad_()
+    (gradient,) = torch.autograd.grad(rows[0].penalty(theta, stack(rows)).sum(), theta)
+    torch.testing.assert_close(rows[0].derivative(theta.detach(), stack(rows)), gradient, rtol=1e-14, atol=0)
+
+
+@every_prior
 def test_strength_zero_is_no_prior(cls: type[Prior], theta: Tensor, stack: Callable) -> None:
     prior = with_strength(cls, 0.0)
     theta.requires_grad_()

@@ -1,0 +1,275 @@
+"""``dlx gradcheck``: the gradient by backprop by hand, by autograd and by differences, compared tensor by tensor."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from dlx.commands.clock import Clock
+from dlx.commands.subject import Subject, load_subject
+from dlx.config.experiment import resolved_yaml
+from dlx.core.errors import CheckError, UsageError
+from dlx.core.records import AnalysisProgress, AnalysisStarted, Finished, Record
+from dlx.data.batches import BatchPlan, Order
+from dlx.data.splits import Indices
+from dlx.engine.error_surface import ErrorSurface
+from dlx.gradients.backprop import Backprop, is_by_hand
+from dlx.gradients.check import TensorCheck, check, worst_verdict
+from dlx.gradients.differences import STEP, Work, noise_floor
+from dlx.gradients.jacobians import by_jacobians
+from dlx.gradients.locate import first_wrong_part
+from dlx.gradients.penalty import penalty_reference
+from dlx.gradients.reference import Reference, take_reference, with_penalty
+from dlx.gradients.self_test import sensitivity, try_faults
+from dlx.gradients.v_curve import v_curve
+from dlx.tracking.files import finite
+from dlx.tracking.provenance import describe_environment
+from dlx.tracking.run_dir import RunDir
+
+T = TypeVar("T")
+BURN_IN_LENGTH = 0.01
+"""Length of a step of the burn-in, as a share of the length of the parameters (plus 1)."""
+
+
+def gradcheck(config: Path, overrides: Sequence[str], runs_dir: Path, self_test: bool = False) -> Iterator[Record]:
+    """Check the gradient of a model with its loss and prior, in float64, and leave a run directory.
+
+    Args:
+        config: The YAML file, or a run directory, whose best weights are then looked at.
+        overrides: ``KEY=VALUE`` strings.
+        runs_dir: Folder of run directories.
+        self_test: Plant faults in the gradient and prove that each is found.
+
+    Yields:
+        ``AnalysisStarted``, ``AnalysisProgress`` now and then, ``Finished``.
+
+    Raises:
+        DlxError: For everything that a user can mend.
+        CheckError: If a gradient is wrong or cannot be verified, or a planted fault is missed; after ``Finished``. At
+            once if f is not a function: two evaluations differ, or are not finite.
+    """
+    subject = load_subject(config, overrides, draws=True)
+    settings = subject.experiment.gradcheck
+    if subject.experiment.model.needs_batches and settings.batch_size < 2:
+        raise UsageError("batch norm needs gradcheck.batch_size=2 or more: of one example every gradient is 0")
+    run = RunDir.create(runs_dir, "gradcheck", str(subject.experiment.name))
+    with run.ending():
+        run.write("config.input.yaml", subject.text)
+        run.write("config.resolved.yaml", resolved_yaml(subject.experiment))
+        run.write_json("environment.json", describe_environment(str(subject.weights.device), 1, Path.cwd()))
+        facts = {**subject.facts(), "batch": _batch_text(subject)}
+        yield AnalysisStarted(run.path, facts)
+        clock = Clock(0.0)
+        result = yield from _result(subject, self_test)
+        seconds = result.pop("seconds")
+        result = finite(result)
+        run.write_json("result.json", result)
+        run.write_json("timing.json", {"seconds": round(clock.seconds(), 3), **seconds})
+        _write_report(run, result, facts)
+        run.finish("done", result["status"])
+        yield Finished(run.path, result)
+        _raise(result)
+
+
+def _batch_text(subject: Subject) -> str:
+    settings = subject.experiment.gradcheck
+    burn_in = f"after {settings.burn_in} steps of burn-in" if settings.burn_in else "without burn-in"
+    return f"{min(settings.batch_size, len(subject.train))} training examples, {burn_in}"
+
+
+def _result(subject: Subject, self_test: bool) -> Generator[Record, None, dict[str, Any]]:
+    """Do everything there is to do; give the value of result.json, and ``seconds``, which it does not hold."""
+    batch = _first_batch(subject)
+    subject = dataclasses.replace(subject, weights=_burn_in(subject, batch))
+    whole, loss_alone = subject.surface(batch), _without_prior(subject).surface(batch)
+    value = _require_function(whole)
+    autograd = {"objective": whole.gradient(whole.theta)[1], "loss": loss_alone.gradient(whole.theta)[1]}
+    begin = time.perf_counter()
+    reference = yield from _told(take_reference(loss_alone, autograd["loss"]), "central differences")
+    seconds = {"differences": time.perf_counter() - begin, "backprop": _backprop_seconds(whole)}
+    has_prior = subject.experiment.prior is not None
+    references: dict[str, Reference] = {"loss": reference}
+    network = whole.alone.network()
+    if has_prior:
+        references["prior"] = penalty_reference(network, reference)
+        references["objective"] = with_penalty(reference, references["prior"])
+        autograd["prior"] = autograd["objective"] - autograd["loss"]
+    what = "objective" if has_prior else "loss"
+    named = {name: _named(whole, gradient) for name, gradient in autograd.items() if name in references}
+    checks = [_entry(of, "autograd", check(named[of], references[of], len(batch))) for of in references]
+    by_hand = is_by_hand(network.module)
+    agreement: dict[str, Any] = {}
+    if by_hand:
+        hand, products = Backprop(network).gradient(), by_jacobians(network)
+        checks.append(_entry(what, "by hand", check(hand, references[what], len(batch))))
+        agreement["by_hand"] = _distances(hand, named[what])
+        agreement["jacobians"] = None if products is None else _distances(products, named[what])
+    curve = yield from _told(v_curve(whole, autograd["objective"]), "error against step")
+    status = max((each["verdict"] for each in checks), key=_badness)
+    is_wrong = any(each["verdict"] == "wrong" and each["by"] == "autograd" for each in checks)
+    tried = None
+    if self_test:
+        yield AnalysisProgress("planting faults", 1.0)
+        tried = _self_test(network, named[what], references[what], by_hand)
+    return {
+        "schema": 1,
+        "command": "gradcheck",
+        "name": subject.experiment.name,
+        "status": status,
+        "loss": subject.experiment.loss.name,
+        "value": value,
+        "num_examples": len(batch),
+        "num_parameters": len(whole.theta),
+        "step": STEP,
+        "noise_floor": float(noise_floor(value, torch.tensor(STEP, dtype=torch.float64))),
+        "num_evaluations": 2 * sum(len(each.entries) + len(each.directions) for each in reference.values()),
+        "checks": checks,
+        "agreement": agreement,
+        "first_wrong": first_wrong_part(network) if is_wrong else None,
+        "v_curve": dataclasses.asdict(curve),
+        "self_test": tried,
+        "seconds": seconds,
+    }
+
+
+def _badness(verdict: str) -> int:
+    return ("ok", "suspicious", "unverified", "wrong").index(verdict)
+
+
+def _told(work: Work[T], what: str) -> Generator[Record, None, T]:
+    """Tell of work as it goes on, and give what comes of it."""
+    while True:
+        try:
+            share = next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        yield AnalysisProgress(what, share)
+
+
+def _first_batch(subject: Subject) -> Indices:
+    """Give the examples of a first step of training with batches of this size."""
+    size = min(subject.experiment.gradcheck.batch_size, len(subject.train))
+    plan = BatchPlan([Order(subject.train, subject.member.cell.stream_key)], size)
+    drawn: Indices = plan.draw(1)[0, 0]
+    return drawn
+
+
+def _without_prior(subject: Subject) -> Subject:
+    recipe = dataclasses.replace(subject.member.recipe, prior=None)
+    return dataclasses.replace(subject, member=dataclasses.replace(subject.member, recipe=recipe))
+
+
+def _burn_in(subject: Subject, batch: Indices) -> Tensor:
+    """Walk down the gradient by steps of equal length; give the weights there, [P + Q]."""
+    weights = subject.weights.clone()
+    for _ in range(subject.experiment.gradcheck.burn_in):
+        surface = dataclasses.replace(subject, weights=weights).surface(batch)
+        theta = surface.theta
+        _, gradient = surface.gradient(theta)
+        norm = gradient.norm()
+        if not torch.isfinite(norm) or norm == 0:
+            break
+        theta -= BURN_IN_LENGTH * (theta.norm() + 1) * gradient / norm
+    return weights
+
+
+def _require_function(surface: ErrorSurface) -> float:
+    """Evaluate twice.
+
+    Raises:
+        CheckError: If f is not finite or not the same.
+    """
+    first, second = surface.value(surface.theta), surface.value(surface.theta)
+    third = surface.gradient(surface.theta)[0]
+    if not torch.isfinite(torch.tensor(first)):
+        raise CheckError(
+            f"the objective is {first} at the point of the check, so there is nothing to compare; look for extreme "
+            "values in data and initial weights, or try gradcheck.burn_in=0"
+        )
+    if first != second or abs(first - third) > 1e-12 * max(1.0, abs(first)):
+        raise CheckError(
+            f"the objective is not a function of the parameters: at one point it was {first!r}, {second!r} and "
+            f"{third!r}. The model or loss draws at random or keeps a state; draw from the buffer `key` "
+            "(dlx/core/noise.py), and keep what moves in a persistent buffer"
+        )
+    return first
+
+
+def _named(surface: ErrorSurface, flat: Tensor) -> dict[str, Tensor]:
+    return {name: tensor[0] for name, tensor in surface.layout.unflatten(flat[None]).items()}
+
+
+def _entry(of: str, by: str, checks: Sequence[TensorCheck]) -> dict[str, Any]:
+    tensors = [dataclasses.asdict(each) for each in checks]
+    for tensor, each in zip(tensors, checks, strict=True):
+        found = each.worst
+        tensor["worst"] = None if found is None else dict(
+            zip(("index", "gradient", "difference", "ratio"), found, strict=True)
+        )  # fmt: skip
+    return {"of": of, "by": by, "verdict": worst_verdict(checks), "tensors": tensors}
+
+
+def _distances(one: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, float]:
+    """Give |a - b| / (|a| + |b|) of each tensor, 0 where both are."""
+    found = {}
+    for name, a in one.items():
+        size = float(a.norm() + other[name].norm())
+        found[name] = float((a - other[name]).norm()) / size if size else 0.0
+    return found
+
+
+def _backprop_seconds(surface: ErrorSurface) -> float:
+    """Time one value and gradient by autograd: the best of some, when it has been recorded."""
+    times = []
+    for _ in range(10):
+        begin = time.perf_counter()
+        surface.gradient(surface.theta)
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def _self_test(network: Any, right: dict[str, Tensor], reference: Reference, by_hand: bool) -> dict[str, Any]:
+    faults = [dataclasses.asdict(trial) for trial in try_faults(network, right, reference)] if by_hand else []
+    return {"faults": faults, "sensitivity": sensitivity(right, reference, len(network.inputs))}
+
+
+def _write_report(run: RunDir, result: dict[str, Any], facts: dict[str, str]) -> None:
+    from dlx.reporting.gradcheck_report import write_gradcheck_report
+    from dlx.reporting.v_curve import draw_v_curve
+
+    write_gradcheck_report(run.path, result, facts, draw_v_curve(result, run.path))
+
+
+def _raise(result: dict[str, Any]) -> None:
+    """Raise if something is wrong, saying where and probably why."""
+    bad = [
+        (entry, tensor)
+        for entry in result["checks"]
+        for tensor in entry["tensors"]
+        if tensor["verdict"] in ("wrong", "unverified")
+    ]
+    wrong = [(entry, tensor) for entry, tensor in bad if tensor["verdict"] == "wrong"]
+    if wrong:
+        entry, tensor = wrong[0]
+        names = list(dict.fromkeys(each["name"] for _, each in wrong))
+        why = f"; it is {tensor['meaning']}" if tensor["meaning"] else ""
+        first = f"; the first wrong part is {result['first_wrong']}" if result["first_wrong"] else ""
+        raise CheckError(
+            f"the gradient of the {entry['of']} ({entry['by']}) is wrong in {', '.join(names)}{why}{first}"
+        )
+    if bad:
+        names = list(dict.fromkeys(each["name"] for _, each in bad))
+        raise CheckError(
+            f"kinks hide more than a fifth of the entries of {', '.join(names)}, so they are not verified; "
+            "try gradcheck.batch_size=2, more gradcheck.burn_in, or a smooth activation"
+        )
+    missed = [each for each in (result["self_test"] or {}).get("faults", []) if each["outcome"] == "missed"]
+    if missed:
+        raise CheckError(f"{len(missed)} planted faults were missed: {'; '.join(each['name'] for each in missed)}")
