@@ -108,8 +108,9 @@ def _result(subject: Subject, self_test: bool) -> Generator[Record, None, dict[s
     if by_hand:
         hand, products = Backprop(network).gradient(), by_jacobians(network)
         checks.append(_entry(what, "by hand", check(hand, references[what], len(batch))))
-        agreement["by_hand"] = _distances(hand, named[what])
-        agreement["jacobians"] = None if products is None else _distances(products, named[what])
+        floor = float(noise_floor(value, torch.tensor(STEP, dtype=torch.float64)))
+        agreement["by_hand"] = _distances(hand, named[what], floor)
+        agreement["jacobians"] = None if products is None else _distances(products, named[what], floor)
     curve = yield from _told(v_curve(whole, autograd["objective"]), "error against step")
     status = max((each["verdict"] for each in checks), key=_badness)
     is_wrong = any(each["verdict"] == "wrong" and each["by"] == "autograd" for each in checks)
@@ -216,12 +217,12 @@ def _entry(of: str, by: str, checks: Sequence[TensorCheck]) -> dict[str, Any]:
     return {"of": of, "by": by, "verdict": worst_verdict(checks), "tensors": tensors}
 
 
-def _distances(one: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, float]:
-    """Give |a - b| / (|a| + |b|) of each tensor, 0 where both are."""
-    found = {}
+def _distances(one: dict[str, Tensor], other: dict[str, Tensor], floor: float) -> dict[str, float | None]:
+    """Give |a - b| / (|a| + |b|) of each tensor, None where both are zero but for rounding."""
+    found: dict[str, float | None] = {}
     for name, a in one.items():
-        size = float(a.norm() + other[name].norm())
-        found[name] = float((a - other[name]).norm()) / size if size else 0.0
+        size, largest = float(a.norm() + other[name].norm()), float(torch.maximum(a.abs(), other[name].abs()).max())
+        found[name] = None if largest <= floor else float((a - other[name]).norm()) / size
     return found
 
 

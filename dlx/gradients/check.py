@@ -47,11 +47,11 @@ class TensorCheck:
         num_entries: Entries that it has.
         num_checked: Entries that were compared.
         num_crossed: Entries that were not, because a kink lies within their step.
-        num_zero: Entries compared where gradient and difference are both zero.
+        num_zero: Entries compared where gradient and difference are both zero, but for rounding.
         num_directions: Directions along which it was compared, too.
         norm: Length of the gradient over the entries compared.
         absolute_error: Largest |a - n|.
-        relative_error: |a - n| / (|a| + |n|) over the entries compared; 0 where both are zero.
+        relative_error: |a - n| / (|a| + |n|) over the entries compared; None where all of them are zero.
         floor: Largest error that is taken for rounding.
         worst: Index of the entry with the largest error beyond rounding (the largest error, if there is none), its
             gradient, its difference and their ratio; None where nothing was compared.
@@ -68,7 +68,7 @@ class TensorCheck:
     num_directions: int
     norm: float
     absolute_error: float
-    relative_error: float
+    relative_error: float | None
     floor: float
     worst: tuple[tuple[int, ...], float, float, float | None] | None
     meaning: str | None
@@ -102,6 +102,7 @@ def check_tensor(name: str, gradient: Tensor, reference: TensorReference, num_ex
         _grade(float((beyond / size.clamp(min=1e-300)).max()) if len(a) else 0.0, ENTRY_BOUNDS),
         _grade(along, DIRECTION_BOUNDS),
     ]
+    is_zero = (a.abs() <= allowed) & (n.abs() <= allowed)
     num_crossed = int(reference.crossed.sum())
     if num_crossed > MAX_CROSSED * len(reference.entries):
         judged.append("unverified")
@@ -118,11 +119,11 @@ def check_tensor(name: str, gradient: Tensor, reference: TensorReference, num_ex
         num_entries=math.prod(reference.shape),
         num_checked=len(a),
         num_crossed=num_crossed,
-        num_zero=int(((a == 0) & (n.abs() <= allowed)).sum()),
+        num_zero=int(is_zero.sum()),
         num_directions=len(reference.directions),
         norm=float(a.norm()),
         absolute_error=float(error.max()) if len(a) else 0.0,
-        relative_error=float(error.norm()) / total if total else 0.0,
+        relative_error=None if is_zero.all() else float(error.norm()) / total,
         floor=float(allowed.max()) if len(a) else 0.0,
         worst=worst,
         meaning=_meaning(a, n, worst, num_examples) if is_bad else None,

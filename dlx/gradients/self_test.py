@@ -61,7 +61,7 @@ def _try(fault: Fault, right: Mapping[str, Tensor], reference: Reference, num_ex
     checks = check(fault.gradient, reference, num_examples)
     bad = {each.name for each in checks if each.verdict in ("suspicious", "wrong")}
     outcome: Literal["caught", "missed", "no effect"] = "caught" if bad == set(changed) else "missed"
-    errors = [each.relative_error for each in checks if each.name in changed]
+    errors = [each.relative_error or 0.0 for each in checks if each.name in changed]
     return Trial(fault.name, fault.place, tuple(changed), outcome if changed else "no effect", min(errors, default=0.0))
 
 

@@ -69,7 +69,8 @@ def _by(by: str) -> str:
 
 
 def _error(value: float | None) -> str:
-    return MISSING if value is None else "0" if value == 0 else f"{value:.1e}"
+    """Write an error; None stands for two gradients that are both zero but for rounding."""
+    return "both zero" if value is None else "0" if value == 0 else f"{value:.1e}"
 
 
 def _worst(worst: Mapping[str, Any] | None) -> str:
