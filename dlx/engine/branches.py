@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 Note = Callable[[tuple[Any, ...], Mapping[str, Any], Any], list[Tensor]]
@@ -72,6 +73,16 @@ def _spread(args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Tensor) -> Te
     return out.unsqueeze(dim) if isinstance(dim, int) else out.expand_as(args[0])
 
 
+def _pooled(name: str) -> Note:
+    """Note which entry each maximum of a pooling layer is."""
+
+    def note(args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> list[Tensor]:
+        given = {key: value for key, value in kwargs.items() if key != "return_indices"}
+        return [getattr(functional, name)(*args, **given, return_indices=True)[1]]
+
+    return note
+
+
 def _result(args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> list[Tensor]:
     return [out]
 
@@ -91,6 +102,7 @@ NOTES: dict[str, Note] = {
     "huber_loss": _difference("delta"),
     **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), _largest),
     **dict.fromkeys(("max", "min", "amax", "amin", "median", "sort", "topk", "kthvalue", "argsort"), _largest),
+    **{name: _pooled(name) for size in "123" for name in (f"max_pool{size}d", f"adaptive_max_pool{size}d")},
     **dict.fromkeys(("sign", "floor", "ceil", "round", "trunc", "argmax", "argmin"), _result),
     **dict.fromkeys(("gt", "lt", "ge", "le", "__gt__", "__lt__", "__ge__", "__le__"), _result),
     **dict.fromkeys(("greater", "less", "greater_equal", "less_equal"), _result),
@@ -111,7 +123,7 @@ class Branches(TorchFunctionMode):
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
-        note = NOTES.get(name) or NOTES.get(name.removesuffix("_"))
+        note = NOTES.get(name) or NOTES.get(name.strip("_"))
         if note is not None and args and isinstance(args[0], Tensor) and args[0].is_floating_point():
             # An operation in place has overwritten what it was given; such a module is noted by its result.
             was_overwritten = name.endswith("_") and not name.startswith("__")

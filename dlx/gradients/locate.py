@@ -92,29 +92,29 @@ def _is_right(function: Callable[[Tensor], Any], x: Tensor, parameters: list[nn.
 @torch.no_grad()
 def _reference(evaluate: Callable[[], Tensor], tensor: Tensor, u: Tensor) -> TensorReference:
     """Take central differences of u'evaluate() by entries of a tensor, which is changed in place and restored."""
-    flat = tensor.detach().view(-1)
-    generator = torch.Generator().manual_seed(1)
-    entries = torch.randperm(len(flat), generator=generator)[:MAX_ENTRIES].to(flat.device)
-    found = list(_quotients(evaluate, flat, entries, u))
-    values, crossed, allowed = (torch.tensor(each, device=flat.device) for each in zip(*found, strict=True))
-    empty = flat.new_empty(0, len(flat))
-    return TensorReference(tuple(tensor.shape), entries, values.to(flat), crossed, allowed.to(flat), empty, None)
+    data, generator = tensor.detach(), torch.Generator().manual_seed(1)
+    entries = torch.randperm(data.numel(), generator=generator)[:MAX_ENTRIES].to(data.device)
+    found = list(_quotients(evaluate, data, entries, u))
+    values, crossed, allowed = (torch.tensor(each, device=data.device) for each in zip(*found, strict=True))
+    empty = data.new_empty(0, data.numel())
+    return TensorReference(tuple(data.shape), entries, values.to(data), crossed, allowed.to(data), empty, None)
 
 
 def _quotients(
-    evaluate: Callable[[], Tensor], flat: Tensor, entries: Tensor, u: Tensor
+    evaluate: Callable[[], Tensor], data: Tensor, entries: Tensor, u: Tensor
 ) -> Iterator[tuple[float, bool, float]]:
-    for entry in entries:
-        before, step = flat[entry].clone(), float(steps_of(flat[entry]))
+    for place in entries:
+        entry = torch.unravel_index(place, data.shape)
+        before, step = data[entry].clone(), float(steps_of(data[entry]))
         ends, patterns = [], []
         for sign in (1, -1):
-            flat[entry] = before + sign * step
+            data[entry] = before + sign * step
             branches = Branches()
             with branches:
                 out = evaluate()
-            ends.append((flat[entry].clone(), (out * u).sum()))
+            ends.append((data[entry].clone(), (out * u).sum()))
             patterns.append(branches.pattern(u))
-        flat[entry] = before
+        data[entry] = before
         (up, high), (down, low) = ends
         floor = float(noise_floor(float(torch.maximum(high.abs(), low.abs())), torch.tensor(step)))
         yield float((high - low) / (up - down)), not torch.equal(*patterns), floor
