@@ -130,7 +130,19 @@ class Branches(TorchFunctionMode):
             self._found += [out > 0] if was_overwritten else note(args, kwargs, out)
         return out
 
-    def pattern(self, like: Tensor) -> Tensor:
-        """Give all that was noted, int32 [K]; ``like`` is of the device where K is 0."""
-        pieces = [each.reshape(-1).to(torch.int32) for each in self._found]
-        return torch.cat(pieces) if pieces else torch.zeros(0, dtype=torch.int32, device=like.device)
+    def pattern(self, like: Tensor, rows: int | None = None) -> Tensor:
+        """Give all that was noted.
+
+        Args:
+            like: Of the device where nothing was noted.
+            rows: Number M of things that were computed side by side, the first axis of each of which, or of its
+                pieces, they are; None is one thing.
+
+        Returns:
+            int32 [K], or [M, K]; what all of them share is left out.
+        """
+        if rows is None:
+            pieces = [each.reshape(-1).to(torch.int32) for each in self._found]
+            return torch.cat(pieces) if pieces else torch.zeros(0, dtype=torch.int32, device=like.device)
+        pieces = [each.reshape(rows, -1).to(torch.int32) for each in self._found if each.numel() % rows == 0]
+        return torch.cat(pieces, 1) if pieces else torch.zeros(rows, 0, dtype=torch.int32, device=like.device)

@@ -70,6 +70,11 @@ class ErrorSurface:
         return self._member.recipe.layout()
 
     @property
+    def has_prior(self) -> bool:
+        """Whether a prior is part of it."""
+        return self._member.recipe.prior is not None
+
+    @property
     def num_examples(self) -> int:
         """Number of examples, B."""
         return self._indices.shape[1]

@@ -65,11 +65,18 @@ def forward(network: Network) -> tuple[list[Layer], Tensor]:
     return trace, a
 
 
-def normalised(layer: Layer, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the inputs of a batch norm at mean 0 and variance 1 over the batch, [B, H], and 1 / deviation, [H]."""
-    mean = weights @ layer.inputs
-    centred = layer.inputs - mean
-    scale = (weights @ centred.square() + EPS).rsqrt()
+def normalised(x: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the inputs of a batch norm at mean 0 and variance 1 over the batch, and 1 / deviation.
+
+    Args:
+        x: [..., B, H].
+        weights: Of the examples, [B].
+
+    Returns:
+        [..., B, H] and [..., 1, H].
+    """
+    centred = x - (weights @ x).unsqueeze(-2)
+    scale = (weights @ centred.square() + EPS).rsqrt().unsqueeze(-2)
     return centred * scale, scale
 
 
@@ -135,12 +142,12 @@ class Backprop:
 
     def gain(self, layer: Layer, delta: Tensor) -> Tensor:
         """Give the derivative by a batch norm's weights, [H]."""
-        return (delta * normalised(layer, self.network.weights)[0]).sum(0)
+        return (delta * normalised(layer.inputs, self.network.weights)[0]).sum(0)
 
     def through_batch_norm(self, layer: Layer, delta: Tensor) -> Tensor:
         """Give the derivative by a batch norm's inputs, [B, H]: mean and variance depend on all of them."""
         weights, gain = self.network.weights, layer.module.weight
-        x, scale = normalised(layer, weights)
+        x, scale = normalised(layer.inputs, weights)
         delta = delta * gain
         return scale * (delta - torch.outer(weights, delta.sum(0)) - x * torch.outer(weights, (delta * x).sum(0)))
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from dlx.engine.error_surface import ErrorSurface, Write
 from dlx.engine.objective import EmpiricalRisk
+from dlx.gradients.layered import LayeredNetwork
 
 EPS = torch.finfo(torch.float64).eps
 STEP = EPS ** (1 / 3)
@@ -85,6 +86,9 @@ def along_axes(surface: ErrorSurface, columns: Tensor, steps: Tensor) -> Work[Di
     """
     up = surface.theta[columns] + steps
     down = surface.theta[columns] - steps
+    layered = LayeredNetwork.of(surface)
+    if layered is not None:
+        return (yield from _of_layered(layered, columns, steps))
 
     def write(rows: Tensor, numbers: range) -> None:
         chosen = torch.arange(numbers.start, numbers.stop, device=rows.device)
@@ -93,6 +97,15 @@ def along_axes(surface: ErrorSurface, columns: Tensor, steps: Tensor) -> Work[Di
 
     # What is added is not what arrives: the quotient is over the distance of the two points as they are.
     return (yield from _quotients(surface, len(columns), write, up - down))
+
+
+def _of_layered(layered: LayeredNetwork, columns: Tensor, steps: Tensor) -> Work[Differences]:
+    found, done = steps.new_empty(len(columns), 3), 0
+    for own, chunk in layered.evaluate(columns, steps, -steps):
+        found[own] = chunk
+        done += len(own)
+        yield done / len(columns)
+    return _divide(found[:, :2], found[:, 2] > 0, 2 * steps)
 
 
 def along_directions(surface: ErrorSurface, directions: Tensor, steps: Tensor) -> Work[Differences]:
@@ -114,7 +127,11 @@ def _quotients(surface: ErrorSurface, count: int, write: Write, distances: Tenso
         found[numbers.start : numbers.stop] = chunk
         done += len(numbers)
         yield done / (2 * count)
-    values, crossed = found[:, 0].view(count, 2), found[::2, 1] > 0
+    return _divide(found[:, 0].view(count, 2), found[::2, 1] > 0, distances)
+
+
+def _divide(values: Tensor, crossed: Tensor, distances: Tensor) -> Differences:
+    """Make differences of pairs of values, [K, 2], and the distance of their points, [K]."""
     quotients = (values[:, 0] - values[:, 1]) / distances
     floor = NOISE_FACTOR * EPS * values.abs().amax(1).clamp(min=1) / (distances / 2)
     return Differences(quotients, crossed, floor)

@@ -56,7 +56,9 @@ def _by_jacobians(by_hand: Backprop) -> dict[str, Tensor] | None:
             found[layer.parameter("weight")] = torch.einsum("bh,bd->hd", delta, layer.inputs)
             found[layer.parameter("bias")] = torch.einsum("bh->h", delta)
         elif isinstance(layer.module, BatchNorm):
-            found[layer.parameter("weight")] = torch.einsum("bh,bh->h", delta, normalised(layer, network.weights)[0])
+            found[layer.parameter("weight")] = torch.einsum(
+                "bh,bh->h", delta, normalised(layer.inputs, network.weights)[0]
+            )
             found[layer.parameter("bias")] = torch.einsum("bh->h", delta)
         product = product @ layer_jacobian(layer, network.weights, mixes)
     return {name: found[name] + penalty for name, penalty in by_hand.penalty().items()}
@@ -87,7 +89,7 @@ def layer_jacobian(layer: Layer, weights: Tensor, mixes: bool) -> Tensor:
 
 def _batch_norm_jacobian(layer: Layer, weights: Tensor) -> Tensor:
     """Give that of batch norm, [1, B H, B H]: d y_ih / d x_jh = gain_h s_h (1[i = j] - w_j - w_j xn_ih xn_jh)."""
-    x, scale = normalised(layer, weights)
+    x, scale = normalised(layer.inputs, weights)
     size, width = x.shape
     eye = torch.eye(size, dtype=x.dtype, device=x.device)
     per_feature = eye.unsqueeze(-1) - weights.view(1, -1, 1) * (1 + x.unsqueeze(1) * x.unsqueeze(0))

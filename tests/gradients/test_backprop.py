@@ -112,7 +112,7 @@ def test_a_layers_jacobian_is_torchs(name: str, mixes: bool) -> None:
 
 def test_normalised_inputs_have_mean_0_and_variance_1() -> None:
     x = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(4)) * 5 + 2
-    found, _ = normalised(Layer("", None, x), torch.full((6,), 1 / 6, dtype=torch.float64))
+    found, _ = normalised(x, torch.full((6,), 1 / 6, dtype=torch.float64))
     torch.testing.assert_close(found.mean(0), torch.zeros(3).double(), atol=1e-12, rtol=0)
     torch.testing.assert_close(found.var(0, correction=0), torch.ones(3).double(), atol=1e-4, rtol=0)
 
