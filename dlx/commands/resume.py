@@ -41,9 +41,14 @@ def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
         config = path / "config.resolved.yaml"
         if not config.exists():
             raise RunError(f"{path} was stopped before it began; train anew")
-        if run.facts["command"] == "cv":
+        command = run.facts["command"]
+        if command == "cv":
             yield from resume_search(run, overrides)
             return
+        if command != "train":
+            raise RunError(
+                f"{path} is of dlx {command}, which takes seconds and is not resumed: run it again on {config}"
+            )
         before = load_experiment(config).experiment
         loaded, examples = load_experiment_and_data(config, overrides)
         refuse_changes(before, loaded.experiment, {GROWABLE: before.training.epochs}, "train")

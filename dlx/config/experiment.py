@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import Field, PositiveInt
@@ -33,6 +33,8 @@ class Experiment(Settings):
 
     Whether its keys fit each other and the data, ``config/check.py`` says.
     """
+
+    is_noted: ClassVar[bool] = True
 
     name: Name | None = None
     """Name of the experiment in the names of its runs: at most 64 letters, digits, `.`, `_`, `-`, not beginning with

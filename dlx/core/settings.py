@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -44,7 +44,13 @@ def tunable_names(section: type[BaseModel]) -> tuple[str, ...]:
 
 
 class Settings(BaseModel):
-    """Base of a section: unknown keys and wrong types are errors, and values do not change."""
+    """Base of a section: unknown keys and wrong types are errors, and values do not change.
+
+    Attributes:
+        is_noted: Whether its values are noted one by one in the context of the validation, by their own names.
+    """
+
+    is_noted: ClassVar[bool] = False
 
     model_config = ConfigDict(
         extra="forbid",
@@ -59,7 +65,7 @@ class Settings(BaseModel):
     @classmethod
     def _note(cls, value: Any, info: ValidationInfo) -> Any:
         """Leave what could be read in the context, also where another key has a fault: it can still be checked."""
-        if info.context is not None:
+        if info.context is not None and cls.is_noted:
             info.context[info.field_name] = value
         return value
 
@@ -118,6 +124,8 @@ class EarlyStopping(Settings):
 
 class Training(Settings):
     """How long, in what portions, and with what done to inputs, weights and gradients on the way."""
+
+    is_noted: ClassVar[bool] = True
 
     epochs: PositiveInt = 30
     """Passes over the training examples."""

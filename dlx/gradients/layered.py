@@ -41,7 +41,7 @@ class LayeredNetwork:
         self._network = network
         self._trace, outputs = forward(network)
         dropouts = [layer for layer in self._trace if isinstance(layer.module, Dropout)]
-        self._masks = {layer.name: layer.module(torch.ones_like(layer.inputs)) for layer in dropouts}
+        self._masks: dict[str, Tensor] = {layer.name: layer.module(torch.ones_like(layer.inputs)) for layer in dropouts}
         self.value = float(self._objective(outputs))
         widths = [layer.inputs.shape[1] for layer in self._trace] + [outputs.shape[1]]
         self._bytes = max(widths) * len(outputs) * outputs.dtype.itemsize
@@ -121,7 +121,8 @@ class LayeredNetwork:
         """Apply a layer to one batch or several, [..., B, H]; it draws and mixes as for the batch of the trace."""
         module = layer.module
         if isinstance(module, BatchNorm):
-            return normalised(x, self._network.weights)[0] * module.weight + module.bias
+            scaled: Tensor = normalised(x, self._network.weights)[0] * module.weight + module.bias
+            return scaled
         if isinstance(module, Dense | Pointwise):
             result: Tensor = module(x.reshape(-1, x.shape[-1])).view(*x.shape[:-1], -1)
             return result

@@ -12,12 +12,15 @@ from torch import Tensor
 from dlx.engine.objective import Network
 from dlx.gradients.check import check, check_tensor
 from dlx.gradients.faults import Fault, planted
-from dlx.gradients.reference import Reference
+from dlx.gradients.reference import Reference, TensorReference
 
 UNCHANGED = 1e-13
 """Change of a gradient, relative to its largest entry, that is no change: a fault without effect."""
 SCALES = (1e-12, 1.0)
 """Relative errors between which the smallest one that is noticed is sought."""
+
+
+Outcome = Literal["caught", "missed", "no effect", "below rounding"]
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,15 @@ class Trial:
         place: Where it was planted.
         tensors: Those whose gradient it changes.
         outcome: ``caught`` in these tensors and no other; ``missed`` in one of them, or seen in another one;
-            ``no effect`` where it leaves the gradient as it is.
+            ``no effect`` where it leaves the gradient as it is; ``below rounding`` where it is not seen because it
+            changes every entry by less than differences can tell.
         smallest_error: Least relative error of the tensors that it changes.
     """
 
     name: str
     place: str
     tensors: tuple[str, ...]
-    outcome: Literal["caught", "missed", "no effect"]
+    outcome: Outcome
     smallest_error: float
 
 
@@ -60,9 +64,18 @@ def _try(fault: Fault, right: Mapping[str, Tensor], reference: Reference, num_ex
     ]
     checks = check(fault.gradient, reference, num_examples)
     bad = {each.name for each in checks if each.verdict in ("suspicious", "wrong")}
-    outcome: Literal["caught", "missed", "no effect"] = "caught" if bad == set(changed) else "missed"
+    seen = {name for name in changed if _is_above_rounding(fault.gradient[name], right[name], reference[name])}
+    outcome: Outcome = "no effect" if not changed else "caught" if bad == set(changed) else "missed"
+    if outcome == "missed" and bad == seen:
+        outcome = "below rounding"
     errors = [each.relative_error or 0.0 for each in checks if each.name in changed]
-    return Trial(fault.name, fault.place, tuple(changed), outcome if changed else "no effect", min(errors, default=0.0))
+    return Trial(fault.name, fault.place, tuple(changed), outcome, min(errors, default=0.0))
+
+
+def _is_above_rounding(wrong: Tensor, right: Tensor, reference: TensorReference) -> bool:
+    """Tell whether a fault changes an entry that is compared by more than the check takes for rounding."""
+    change = (wrong - right).reshape(-1)[reference.entries].abs()
+    return bool((change > reference.allowed).any())
 
 
 def sensitivity(gradient: Mapping[str, Tensor], reference: Reference, num_examples: int) -> dict[str, float | None]:

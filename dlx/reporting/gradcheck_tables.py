@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -150,8 +151,9 @@ def _curve_sentences(result: Result) -> Iterator[str]:
 
 
 def _self_test_sentence(faults: Sequence[Mapping[str, Any]]) -> str:
-    counts = {name: sum(each["outcome"] == name for each in faults) for name in ("caught", "missed", "no effect")}
+    counts = Counter(each["outcome"] for each in faults)
     none = f"; {counts['no effect']} without effect in this network" if counts["no effect"] else ""
+    none += f"; {counts['below rounding']} changed less than rounding" if counts["below rounding"] else ""
     return f"Of {len(faults)} planted faults {counts['caught']} were caught and {counts['missed']} missed{none}."
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dlx.commands.cv import cv
+from dlx.commands.gradcheck import gradcheck
 from dlx.commands.inspect import inspect
 from dlx.commands.resume import resume
 from dlx.commands.train import train
@@ -112,6 +113,29 @@ def test_the_smallest_search(tmp_path: Path, data: str, loss: str, monkeypatch: 
     assert found - {".lock"} == SEARCH_FILES
     assert len((last.run_dir / "cells.jsonl").read_text().splitlines()) == 5
     assert last.result["selection"]["chosen"] == 0
+
+
+CHECK_FILES = {
+    "run.json", "config.input.yaml", "config.resolved.yaml", "environment.json", "result.json", "timing.json",
+    "report.md", "figures/v_curve.png",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "loss"),
+    [pair if number % 4 == 0 else pytest.param(*pair, marks=pytest.mark.slow) for number, pair in enumerate(PAIRS)],
+)
+def test_a_gradient_check(tmp_path: Path, data: str, loss: str) -> None:
+    config = tmp_path / "smallest.yaml"
+    source = f"{{name: {data}, target_scale: none}}" if registered(Loss)[loss].raw_targets else data
+    config.write_text(f"data: {source}\nmodel: linear\nloss: {loss}\n")
+    *_, last = gradcheck(config, ["device=cpu"], tmp_path / "runs", self_test=True)
+    assert isinstance(last, Finished)
+    found = {path.relative_to(last.run_dir).as_posix() for path in last.run_dir.rglob("*") if path.is_file()}
+    assert found - {".lock"} == CHECK_FILES
+    assert last.result["status"] == "ok"
+    assert json.loads((last.run_dir / "result.json").read_text()) == last.result
+    assert {each["outcome"] for each in last.result["self_test"]["faults"]} <= {"caught", "no effect"}
 
 
 def is_inspected(config: Path, *overrides: str) -> None:

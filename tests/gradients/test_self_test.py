@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from gradients.nets import ACTIVATIONS, BATCH, named, reference_of, surface_of, without_prior
@@ -62,15 +64,19 @@ def test_the_faults_are_there() -> None:
 
 
 def test_a_fault_that_is_missed_is_told() -> None:
-    """With a reference that allows everything the self-test must fail."""
+    """With a reference that compares nothing the self-test must fail, and with one that is blind it must say so."""
     surface = surface_of(activation=ACTIVATIONS["tanh"])
-    blind = {
-        name: each.__class__(**{**each.__dict__, "allowed": torch.full_like(each.allowed, 1e9)})
-        for name, each in reference_of(surface).items()
-    }
-    right = named(surface, surface.gradient(surface.theta)[1])
-    assert {trial.outcome for trial in try_faults(surface.alone.network(), right, blind)} == {"missed"}
-    assert set(sensitivity(right, blind, BATCH).values()) == {None}
+    right, network = named(surface, surface.gradient(surface.theta)[1]), surface.alone.network()
+    for change, outcome in (
+        ({"crossed": torch.ones_like}, "missed"),
+        ({"allowed": lambda each: torch.full_like(each, 1e9)}, "below rounding"),
+    ):
+        blind = {
+            name: replace(each, **{key: make(getattr(each, key)) for key, make in change.items()})
+            for name, each in reference_of(surface).items()
+        }
+        assert {trial.outcome for trial in try_faults(network, right, blind)} == {outcome}
+        assert set(sensitivity(right, blind, BATCH).values()) == {None}
 
 
 def test_the_sensitivity_is_where_the_verdict_turns() -> None:
