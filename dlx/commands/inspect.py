@@ -43,7 +43,7 @@ USUAL = (0.5, 2.0)
 """An untrained model's loss is suspicious outside these multiples of what a model without knowledge has."""
 
 
-def inspect(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
+def inspect(config: Path, overrides: Sequence[str], plugins: Sequence[Path] = ()) -> dict[str, Any]:
     """Inspect what a config builds: layers, cost, initial loss, and whether it can overfit one batch.
 
     The test part is not read, and nothing is written.
@@ -51,6 +51,7 @@ def inspect(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
     Args:
         config: The YAML file.
         overrides: ``KEY=VALUE`` strings.
+        plugins: Files of definitions that the user names beside the config.
 
     Returns:
         Plain values: ``facts``; ``layers``; ``num_parameters``, ``batch_size`` and ``num_seeds``; ``flops`` of one
@@ -63,7 +64,7 @@ def inspect(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
     Source:
         The two checks before a training are those of Karpathy (2019), "A recipe for training neural networks".
     """
-    loaded, examples = load_experiment_and_data(config, overrides)
+    loaded, examples = load_experiment_and_data(config, overrides, plugins)
     plan = Plan.make(loaded.experiment, examples)
     members = [_on_one_batch(member) for member in plan.members[:MAX_SEEDS]]
     anatomy = _anatomy(plan, members[0], Population.build(members, plan.device))
