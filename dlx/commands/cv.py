@@ -122,6 +122,7 @@ def load_search(config: Path, overrides: Sequence[str], plugins: Sequence[Path] 
     loaded, examples = load_experiment_and_data(config, overrides, plugins, cross_validated=True)
     device, space = prepare(loaded.experiment, examples), Space.of(loaded, examples)
     setup = Setup(loaded.experiment, space, examples, hash_examples(examples), device)
+    describe_search(setup)  # what cannot be said of it is refused before there is a run directory
     return setup, loaded.source.text
 
 

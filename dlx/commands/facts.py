@@ -31,6 +31,7 @@ def describe(plan: Plan) -> dict[str, str]:
         "schedule": spell(experiment.schedule),
         "training": spell_training(experiment, len(plan.members[0].parts.train)),
         "seeds": _seeds(experiment),
+        "members": f"trained one by one: {plan.obstacle}" if plan.obstacle else "",
         "device": f"{plan.device}, {experiment.dtype}",
         "plugins": shlex.join(experiment.plugin_flags),
     }

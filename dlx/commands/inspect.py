@@ -23,6 +23,7 @@ from dlx.data.splits import Parts, Sizes
 from dlx.engine.anatomy import FlopCounter, activation_bytes, count_forward, read_layers
 from dlx.engine.evaluation import score_members
 from dlx.engine.fit import fit
+from dlx.engine.mapping import own_generator
 from dlx.engine.population import Member, Population
 from dlx.engine.program import Program
 from dlx.reporting.tables import mean_and_std
@@ -113,7 +114,7 @@ def _scaled(values: Floats, scale: Affine | None) -> Floats:
 def _anatomy(plan: Plan, member: Member, population: Population) -> dict[str, Any]:
     """Give layers, floating-point operations and bytes of one member."""
     recipe, batch = plan.recipe, member.parts.train
-    with torch.random.fork_rng(devices=[]):
+    with own_generator():
         module = recipe.model.build(recipe.spec).to(plan.device).eval()
     inputs = torch.from_numpy(_scaled(plan.examples.inputs[batch], member.input_scale))
     inputs = inputs.to(plan.device, recipe.spec.dtype)

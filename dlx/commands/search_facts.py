@@ -29,6 +29,7 @@ def describe_search(setup: Setup) -> dict[str, str]:
         "optimizer": spell(experiment.optimizer),
         "schedule": spell(experiment.schedule),
         "training": spell_training(experiment, setup.splitter().sizes.train),
+        "members": f"trained one by one: {'; '.join(setup.obstacles)}" if setup.obstacles else "",
         "device": f"{setup.device}, {experiment.dtype}",
         "plugins": shlex.join(experiment.plugin_flags),
     }

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import functional_call, vmap
+from torch.func import functional_call
 
 from dlx.core.noise import random_normal
 from dlx.core.types import Hyper
 from dlx.engine import derivatives
-from dlx.engine.replay import Replay
+from dlx.engine.mapping import map_rows
+from dlx.engine.replay import Function, Replay
 from dlx.engine.rows import Rows
 
 OWN_STREAMS = ("rule", "inputs", "weights")
@@ -56,10 +58,14 @@ class EmpiricalRisk:
         self._is_weight = rows.layout.is_weight().to(rows.theta)
         self._keyed, self._weighted = rows.supplied("key"), rows.supplied("example_weights")
         self.num_streams = len(OWN_STREAMS) + len(self._keyed)
-        self._replay = Replay(self._value_and_gradient, fixed=(rows.theta,))
-        self._replay_value = Replay(self._value_alone, fixed=(rows.theta,))
-        self._replay_hessian = Replay(self._hessian_times, fixed=(rows.theta,))
-        self._replay_gauss_newton = Replay(self._gauss_newton_times, fixed=(rows.theta,))
+        self._replay = self._recorded(self._value_and_gradient)
+        self._replay_value = self._recorded(self._value_alone)
+        self._replay_hessian = self._recorded(self._hessian_times)
+        self._replay_gauss_newton = self._recorded(self._gauss_newton_times)
+
+    def _recorded(self, function: Function) -> Function:
+        """Record a function, unless vmap refuses it: its Python may look at values, which a recording would freeze."""
+        return Replay(function, fixed=(self._rows.theta,)) if self._rows.is_stackable else function
 
     def begin(self, batch: Batch) -> None:
         """Take the batch of the next step; every evaluation until the next is of it, with the same noise."""
@@ -135,6 +141,9 @@ class EmpiricalRisk:
             gradient = gradient * torch.where(norm > limit, limit / norm, 1)
         return gradient
 
+    def _map(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return map_rows(function, self._rows.is_stackable)
+
     def _composite(self, batch: Batch) -> derivatives.Composite:
         """Take the objective apart into outputs, the slope of the loss by them, and penalty."""
 
@@ -142,9 +151,12 @@ class EmpiricalRisk:
             def of_row(h: dict[str, Tensor], o: Tensor, y: Tensor) -> Tensor:
                 return self._rows.recipe.loss.derivative(o, y, Hyper(h))
 
-            return vmap(of_row)(self._loss_h, outputs, batch.targets) * batch.weights.unsqueeze(-1)
+            slopes: Tensor = self._map(of_row)(self._loss_h, outputs, batch.targets)
+            return slopes * batch.weights.unsqueeze(-1)
 
-        return derivatives.Composite(lambda theta: self._outputs(theta, batch)[0], slope, self._penalty)
+        return derivatives.Composite(
+            lambda theta: self._outputs(theta, batch)[0], slope, self._penalty, self._rows.is_stackable
+        )
 
     def _outputs(self, theta: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Give the outputs for the batch, [M, B, C], differentiable, and the model's new statistics, [M, Q], if any."""
@@ -159,7 +171,7 @@ class EmpiricalRisk:
         theta, inputs = self._add_noise(theta, batch)
         statistics = rows.layout.unflatten_statistics(rows.statistics)
         named = rows.layout.unflatten(theta) | statistics | rows.constants
-        outputs, moved = vmap(forward)(named, inputs, batch.weights, batch.keys[:, len(OWN_STREAMS) :])
+        outputs, moved = self._map(forward)(named, inputs, batch.weights, batch.keys[:, len(OWN_STREAMS) :])
         return outputs, (torch.cat([each.flatten(1) for each in moved], 1).detach(),) if moved else ()
 
     def _value(self, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
@@ -169,7 +181,7 @@ class EmpiricalRisk:
             return self._rows.recipe.loss.value(outputs, targets, Hyper(h))
 
         outputs, moved = self._outputs(theta, batch)
-        value = (vmap(losses)(self._loss_h, outputs, batch.targets) * batch.weights).sum(1)
+        value = (self._map(losses)(self._loss_h, outputs, batch.targets) * batch.weights).sum(1)
         return (value if self._rows.recipe.prior is None else value + self._penalty(theta)), *moved
 
     def _penalty(self, theta: Tensor) -> Tensor:
@@ -202,7 +214,9 @@ class EmpiricalRisk:
         return value.detach(), gradient, *moved
 
     def _hessian_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return derivatives.hessian_times(lambda at: self._value(at, Batch(*batch))[0], theta, vectors)
+        return derivatives.hessian_times(
+            lambda at: self._value(at, Batch(*batch))[0], theta, vectors, self._rows.is_stackable
+        )
 
     def _gauss_newton_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor]:
         return (derivatives.gauss_newton_times(self._composite(Batch(*batch)), theta, vectors),)
