@@ -25,6 +25,8 @@ class Own({family}):
     """A definition of a user's own."""
     name: Literal["own"] = "own"
 '''
+NO_METHODS = PLAIN.format(family="Model")
+COMPLETE = NO_METHODS + "    def build(self, spec):\n        return None\n"
 
 
 def test_a_plugin_is_found_by_name_while_it_is_in_use(tmp_path: Path) -> None:
@@ -52,8 +54,7 @@ def test_annotations_and_docstrings_of_fields_are_read(tmp_path: Path) -> None:
 
 
 def test_a_file_is_executed_once_and_again_when_it_changes(tmp_path: Path) -> None:
-    counted = "import sys\nsys.modules.setdefault('count_of_tests', []).append(1)\n" + PLAIN.format(family="Prior")
-    counted += "    def penalty(self, theta, h):\n        return theta\n"
+    counted = "import sys\nsys.modules.setdefault('count_of_tests', []).append(1)\n" + COMPLETE
     try:
         first, again = load(tmp_path, counted), load(tmp_path, counted)
         assert again is first
@@ -89,8 +90,6 @@ def test_a_definition_may_derive_from_a_built_in_one(tmp_path: Path) -> None:
     assert registered(Loss)["absolute"].__bases__ == (registered(Loss)["mse"],)
 
 
-NO_METHODS = PLAIN.format(family="Model")
-COMPLETE = NO_METHODS + "    def build(self, spec):\n        return None\n"
 BROKEN = {
     "syntax": ("x = (\n", "{path}:1: SyntaxError: '(' was never closed"),
     "import": ("\nimport no_such_module\n", "{path}:2: ModuleNotFoundError: No module named 'no_such_module'; a plug"),
