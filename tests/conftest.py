@@ -1,12 +1,13 @@
 """Shared by all tests. dlx comes before torch: it sets what MKL reads once (company invariance, rule A)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import dlx  # isort: skip
 import pytest
 import torch
 
 from dlx.core.definition import Definition
+from dlx.core.registry import use
 from dlx.core.types import Hyper
 
 assert dlx.__version__
@@ -15,6 +16,13 @@ assert dlx.__version__
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_plugins() -> Iterator[None]:
+    """Forget after each test which plugins were in use; their classes live on, but no name means them."""
+    yield
+    use(())
 
 
 @pytest.fixture

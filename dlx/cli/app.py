@@ -35,6 +35,10 @@ Name = Annotated[str | None, typer.Option(help="Name of the experiment in the ru
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="Print the run directory on stdout and nothing else but warnings and errors.")
 ]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="A Python file with definitions of your own; may be given again."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print result.json on stdout and nothing else there.")]
 
 
@@ -45,6 +49,7 @@ def train(
     device: Device = None,
     runs_dir: RunsDir = Path("runs"),
     name: Name = None,
+    plugins: Plugins = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -52,7 +57,7 @@ def train(
     _announce(quiet)
     from dlx.commands.train import train as command
 
-    _show(command(config, _changes(overrides, device, name), runs_dir), quiet, json)
+    _show(command(config, _changes(overrides, device, name), runs_dir, plugins or []), quiet, json)
 
 
 @app.command()
@@ -65,6 +70,7 @@ def cv(
     device: Device = None,
     runs_dir: RunsDir = Path("runs"),
     name: Name = None,
+    plugins: Plugins = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -74,13 +80,13 @@ def cv(
     if cell is None:
         from dlx.commands.cv import cv as command
 
-        _show(command(config, changes, runs_dir), quiet, json)
+        _show(command(config, changes, runs_dir, plugins or []), quiet, json)
         return
     from dlx.commands.cell import repeat_cell
 
     if changes:
         raise UsageError("a cell is repeated as it was: with --cell nothing can be changed")
-    _show(repeat_cell(config, cell, runs_dir), quiet, json)
+    _show(repeat_cell(config, cell, runs_dir, plugins or []), quiet, json)
     if not (quiet or json):
         sys.stdout.write(f"cell {cell} comes to the same bits alone as in the search\n")
 
@@ -95,6 +101,7 @@ def gradcheck(
     device: Device = None,
     runs_dir: RunsDir = Path("runs"),
     name: Name = None,
+    plugins: Plugins = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -102,7 +109,7 @@ def gradcheck(
     _announce(quiet)
     from dlx.commands.gradcheck import gradcheck as command
 
-    _show(command(config, _changes(overrides, device, name), runs_dir, self_test), quiet, json)
+    _show(command(config, _changes(overrides, device, name), runs_dir, plugins or [], self_test), quiet, json)
 
 
 @app.command()
@@ -112,6 +119,7 @@ def resume(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="More of training.epochs, search.trials or cv.repeats."),
     ] = None,
+    plugins: Plugins = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -119,7 +127,7 @@ def resume(
     _announce(quiet)
     from dlx.commands.resume import resume as command
 
-    _show(command(run, overrides or []), quiet, json)
+    _show(command(run, overrides or [], plugins or []), quiet, json)
 
 
 @app.command()
@@ -127,6 +135,7 @@ def inspect(
     config: Config,
     overrides: Overrides = None,
     device: Device = None,
+    plugins: Plugins = None,
     json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
 ) -> None:
     """Look at an experiment before training: layers, cost, initial loss, and whether it can overfit one batch."""
@@ -136,22 +145,23 @@ def inspect(
     from dlx.tracking.files import finite
 
     given = [] if device is None else [f"device={dumps(device)}"]
-    found = finite(command(config, [*(overrides or []), *given]))
+    found = finite(command(config, [*(overrides or []), *given], plugins or []))
     sys.stdout.write(dumps(found, indent=2, ensure_ascii=False) + "\n" if json else inspection_text(found))
 
 
 @app.command()
-def config(config: Config, overrides: Overrides = None) -> None:
+def config(config: Config, overrides: Overrides = None, plugins: Plugins = None) -> None:
     """Print the config with every default and override filled in."""
     from dlx.config.experiment import resolved_yaml
     from dlx.config.load import load_experiment
 
-    sys.stdout.write(resolved_yaml(load_experiment(config, overrides or []).experiment))
+    sys.stdout.write(resolved_yaml(load_experiment(config, overrides or [], plugins or []).experiment))
 
 
 @app.command()
-def schema() -> None:
+def schema(plugins: Plugins = None) -> None:
     """Print the JSON Schema of a config, for editors that complete and check YAML."""
+    _use(plugins)
     from dlx.config.experiment import json_schema
 
     sys.stdout.write(dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
@@ -160,16 +170,22 @@ def schema() -> None:
 @app.command("list")
 def list_(
     kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="As in a config: data, model, loss ...")] = None,
+    plugins: Plugins = None,
 ) -> None:
     """List what a config can name, of one kind or of all."""
+    _use(plugins)
     from dlx.commands.catalogue import list_definitions
 
     sys.stdout.write(list_definitions(kind))
 
 
 @app.command()
-def describe(name: Annotated[str, typer.Argument(metavar="NAME", help="As in a config: adam, mlp, mse ...")]) -> None:
+def describe(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As in a config: adam, mlp, mse ...")],
+    plugins: Plugins = None,
+) -> None:
     """Describe a definition: formula, source, settings with ranges and defaults, an example to paste."""
+    _use(plugins)
     from dlx.commands.catalogue import describe_definition
 
     sys.stdout.write(describe_definition(name))
@@ -188,6 +204,14 @@ def _changes(overrides: list[str] | None, device: str | None, name: str | None) 
     """Give the changes to a config, those by options as YAML in quotes: `--name null` is a name."""
     given = [f"{key}={dumps(value)}" for key, value in (("device", device), ("name", name)) if value is not None]
     return [*(overrides or []), *given]
+
+
+def _use(plugins: list[Path] | None) -> None:
+    """Let names mean the definitions of plugins, too."""
+    from dlx.core.plugins import load_plugin, read_plugin
+    from dlx.core.registry import use
+
+    use([load_plugin(read_plugin(each)) for each in plugins or []])
 
 
 def _announce(quiet: bool) -> None:

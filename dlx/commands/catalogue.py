@@ -10,7 +10,7 @@ from dlx.config.experiment import Experiment, example_yaml
 from dlx.config.keys import declared, is_family, members
 from dlx.core.definition import Activation, Definition, Loss, Metric
 from dlx.core.errors import UsageError
-from dlx.core.registry import nearest
+from dlx.core.registry import nearest, plugin_of
 
 KINDS: dict[str, type[Definition]] = {
     key: family for key, field in Experiment.model_fields.items() if is_family(family := declared(field.annotation))
@@ -43,7 +43,7 @@ def list_definitions(kind: str | None = None) -> str:
     for key in KINDS if kind is None else [kind]:
         known = members(KINDS[key])
         width = max(map(len, known))
-        lines = [f"  {name.ljust(width)}  {_first_sentence(cls)}" for name, cls in known.items()]
+        lines = [f"  {name.ljust(width)}  {_first_sentence(cls)}{_origin(cls)}" for name, cls in known.items()]
         blocks.append("\n".join([key, *lines]))
     return "\n\n".join(blocks) + "\n"
 
@@ -67,7 +67,9 @@ def describe_definition(name: str) -> str:
 
 def _description(key: str, cls: type[Definition]) -> str:
     definition = cls.model_validate({})
+    plugin = plugin_of(cls)
     parts = [f"{definition.name} ({cls.family})", inspect.getdoc(cls) or ""]
+    parts += [f"From the plugin {plugin.file.path}"] if plugin else []
     traits = "\n".join(f"  {name}: {value}" for name, value in _traits(cls))
     parts += [f"Fits:\n{traits}"] if traits else []
     settings = "\n".join(_settings(cls))
@@ -127,6 +129,11 @@ def _range(field: dict[str, Any]) -> str:
         return f"a list, each entry {_range(field['items'])}"
     bounds = " and ".join(f"{sign} {field[bound]:g}" for bound, sign in BOUNDS.items() if bound in field)
     return " ".join([TYPES[field["type"]], bounds]).rstrip()
+
+
+def _origin(cls: type[Definition]) -> str:
+    plugin = plugin_of(cls)
+    return f" (from {plugin.file.path.name})" if plugin else ""
 
 
 def _first_sentence(cls: type[Definition]) -> str:

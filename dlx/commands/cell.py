@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ COMPARED = ("best_epoch", "last_epoch", *PARTS, "first_nonfinite_step", "last_fi
 """What a cell and a training have in common; that of a cell whose training was cut short by halving stops there too."""
 
 
-def repeat_cell(run: Path, name: str, runs_dir: Path) -> Iterator[Record]:
+def repeat_cell(run: Path, name: str, runs_dir: Path, plugins: Sequence[Path] = ()) -> Iterator[Record]:
     """Train one cell of a search alone, as ``dlx train`` does, and compare the two bit for bit.
 
     Args:
         run: The search's run directory.
         name: The cell's name, or its first digits.
         runs_dir: Folder that the training's own run directory is made in.
+        plugins: The files of definitions that the search was begun with.
 
     Yields:
         As ``train`` does.
@@ -36,7 +37,7 @@ def repeat_cell(run: Path, name: str, runs_dir: Path) -> Iterator[Record]:
     line = find_cell(run, name)
     found: dict[str, Any] = {}
     try:
-        for record in train(run / "config.resolved.yaml", overrides_of(line), runs_dir):
+        for record in train(run / "config.resolved.yaml", overrides_of(line), runs_dir, plugins):
             if isinstance(record, Finished):
                 found = record.result["members"][0]
             yield record
@@ -76,6 +77,6 @@ def overrides_of(line: Line) -> list[str]:
     return cell_overrides(line["values"], cell, line["epochs"])
 
 
-def train_line(run: Path, line: Line) -> str:
-    """Write the command that trains one cell alone."""
-    return shlex.join(["dlx", "train", str(run / "config.resolved.yaml"), *overrides_of(line)])
+def train_line(run: Path, line: Line, flags: Sequence[str] = ()) -> str:
+    """Write the command that trains one cell alone, with the flags that name its plugins."""
+    return shlex.join(["dlx", "train", str(run / "config.resolved.yaml"), *overrides_of(line), *flags])

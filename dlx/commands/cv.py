@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,14 @@ RESULTS = (
 """What a run directory has once its search is done, beside figures."""
 
 
-def cv(config: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[Record]:
+def cv(config: Path, overrides: Sequence[str], runs_dir: Path, plugins: Sequence[Path] = ()) -> Iterator[Record]:
     """Search over settings, each judged by cross-validation, and leave a run directory.
 
     Args:
         config: The YAML file; ``cv`` says how trials are judged and ``search`` which there are.
         overrides: ``KEY=VALUE`` strings.
         runs_dir: Folder of run directories.
+        plugins: Files of definitions that the user names beside the config.
 
     Yields:
         ``SearchStarted``, ``SearchProgress`` now and then, ``Finished``.
@@ -60,19 +62,20 @@ def cv(config: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[Recor
     Raises:
         DlxError: Any of the tree in ``core/errors.py``; those of the user before the run directory exists.
     """
-    setup, text = load_search(config, overrides)
+    setup, text = load_search(config, overrides, plugins)
     run = RunDir.create(runs_dir, "cv", str(setup.experiment.name))
     with run.ending():
         run.write("config.input.yaml", text)
         yield from search(run, setup)
 
 
-def resume_search(run: RunDir, overrides: Sequence[str]) -> Iterator[Record]:
+def resume_search(run: RunDir, overrides: Sequence[str], plugins: Sequence[Path] = ()) -> Iterator[Record]:
     """Go on with a search that was stopped, or extend one that is done.
 
     Args:
         run: Its run directory.
         overrides: ``search.trials=N`` or ``cv.repeats=N``, more than before; nothing else may change.
+        plugins: The files of definitions that it was begun with.
 
     Yields:
         As ``cv`` does.
@@ -83,12 +86,13 @@ def resume_search(run: RunDir, overrides: Sequence[str]) -> Iterator[Record]:
         CheckpointError: If the saved state is damaged or of another search.
     """
     config = run.path / "config.resolved.yaml"
-    before = load_experiment(config).experiment
-    setup, _ = load_search(config, overrides)
+    before = load_experiment(config, plugins=plugins).experiment
+    setup, _ = load_search(config, overrides, plugins)
     refuse_changes(before, setup.experiment, GROWABLE, "cv")
     if run.facts["status"] == "done" and setup.experiment == before:
         key = _growing_key(setup)
-        more = f"; to extend it: dlx resume {run.path} {key}=N" if key else ""
+        resume = shlex.join(["dlx", "resume", str(run.path), f"{key}=N", *setup.experiment.plugin_flags])
+        more = f"; to extend it: {resume}" if key else ""
         raise RunError(f"{run.path} is done: there is nothing to resume{more}")
     if setup.search.budget == "hyperband" and setup.search.trials != before.search.trials:
         raise UsageError("the brackets of hyperband follow from the number of trials, which cannot grow; search anew")
@@ -109,15 +113,17 @@ def _growing_key(setup: Setup) -> str | None:
     return None if split.fold_column or split.time_series else "cv.repeats"
 
 
-def load_search(config: Path, overrides: Sequence[str]) -> tuple[Setup, str]:
+def load_search(config: Path, overrides: Sequence[str], plugins: Sequence[Path] = ()) -> tuple[Setup, str]:
     """Read a config, its data and its space, and check all together; give the search and the config's text.
 
     Raises:
         DlxError: For everything that a user can mend.
     """
-    loaded, examples = load_experiment_and_data(config, overrides, cross_validated=True)
+    loaded, examples = load_experiment_and_data(config, overrides, plugins, cross_validated=True)
     device, space = prepare(loaded.experiment, examples), Space.of(loaded, examples)
-    return Setup(loaded.experiment, space, examples, hash_examples(examples), device), loaded.source.text
+    setup = Setup(loaded.experiment, space, examples, hash_examples(examples), device)
+    describe_search(setup)  # what cannot be said of it is refused before there is a run directory
+    return setup, loaded.source.text
 
 
 def search(run: RunDir, setup: Setup, saved: SavedSearch | None = None) -> Iterator[Record]:
@@ -202,7 +208,8 @@ def _save(run: RunDir, setup: Setup, journal: Journal, standing: Standing, clock
         save_search(run, _identity(setup), standing, clock.seconds())
     if interrupt.signum:
         found = f"stopped after {len(journal.cells)} cells, all saved"
-        raise RunInterruptedError(f"{found}; go on with: dlx resume {run.path}", interrupt.signum)
+        resume = shlex.join(["dlx", "resume", str(run.path), *setup.experiment.plugin_flags])
+        raise RunInterruptedError(f"{found}; go on with: {resume}", interrupt.signum)
 
 
 def write_outputs(run: RunDir, setup: Setup, facts: dict[str, str], result: dict[str, Any], journal: Journal) -> None:
@@ -217,14 +224,15 @@ def write_outputs(run: RunDir, setup: Setup, facts: dict[str, str], result: dict
     values, scores = [trial["values"] for trial in done], [trial["score"]["mean"] for trial in done]
     cells = list(journal.cells.values())
     pictures = draw_search_pictures(run.path, result, cells, importance(values, scores, setup.space))
-    write_search_report(run.path, result, facts, cells, pictures, train_lines(run, result, cells))
+    write_search_report(run.path, result, facts, cells, pictures, train_lines(run, setup, result, cells))
 
 
-def train_lines(run: RunDir, result: Mapping[str, Any], cells: Sequence[Line]) -> dict[str, str]:
+def train_lines(run: RunDir, setup: Setup, result: Mapping[str, Any], cells: Sequence[Line]) -> dict[str, str]:
     """Give the command that repeats each cell of the best trial alone, by the cell's name."""
     best = result["selection"]["best"]
     names = set(result["trials"][best]["cells"]) if best is not None else set()
-    return {line["id"]: train_line(run.path, line) for line in cells if line["id"] in names}
+    flags = setup.experiment.plugin_flags
+    return {line["id"]: train_line(run.path, line, flags) for line in cells if line["id"] in names}
 
 
 def _num_steps(journal: Journal) -> int:

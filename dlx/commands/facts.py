@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from dlx.commands.plan import Plan
@@ -30,7 +31,9 @@ def describe(plan: Plan) -> dict[str, str]:
         "schedule": spell(experiment.schedule),
         "training": spell_training(experiment, len(plan.members[0].parts.train)),
         "seeds": _seeds(experiment),
+        "members": f"trained one by one: {plan.obstacle}" if plan.obstacle else "",
         "device": f"{plan.device}, {experiment.dtype}",
+        "plugins": shlex.join(experiment.plugin_flags),
     }
     return {name: line for name, line in lines.items() if line}
 

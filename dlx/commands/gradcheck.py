@@ -37,13 +37,16 @@ BURN_IN_LENGTH = 0.01
 """Length of a step of the burn-in, as a share of the length of the parameters (plus 1)."""
 
 
-def gradcheck(config: Path, overrides: Sequence[str], runs_dir: Path, self_test: bool = False) -> Iterator[Record]:
+def gradcheck(
+    config: Path, overrides: Sequence[str], runs_dir: Path, plugins: Sequence[Path] = (), self_test: bool = False
+) -> Iterator[Record]:
     """Check the gradient of a model with its loss and prior, in float64, and leave a run directory.
 
     Args:
         config: The YAML file, or a run directory, whose best weights are then looked at.
         overrides: ``KEY=VALUE`` strings.
         runs_dir: Folder of run directories.
+        plugins: Files of definitions that the user names beside the config.
         self_test: Plant faults in the gradient and prove that each is found.
 
     Yields:
@@ -54,7 +57,7 @@ def gradcheck(config: Path, overrides: Sequence[str], runs_dir: Path, self_test:
         CheckError: If a gradient is wrong or cannot be verified, or a planted fault is missed; after ``Finished``. At
             once if f is not a function: two evaluations differ, or are not finite.
     """
-    subject = load_subject(config, overrides, draws=True)
+    subject = load_subject(config, overrides, plugins, draws=True)
     settings = subject.experiment.gradcheck
     if subject.experiment.model.needs_batches and settings.batch_size < 2:
         raise UsageError("batch norm needs gradcheck.batch_size=2 or more: of one example every gradient is 0")

@@ -23,6 +23,7 @@ from dlx.data.splits import Parts, Sizes
 from dlx.engine.anatomy import FlopCounter, activation_bytes, count_forward, read_layers
 from dlx.engine.evaluation import score_members
 from dlx.engine.fit import fit
+from dlx.engine.mapping import own_generator
 from dlx.engine.population import Member, Population
 from dlx.engine.program import Program
 from dlx.reporting.tables import mean_and_std
@@ -43,7 +44,7 @@ USUAL = (0.5, 2.0)
 """An untrained model's loss is suspicious outside these multiples of what a model without knowledge has."""
 
 
-def inspect(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
+def inspect(config: Path, overrides: Sequence[str], plugins: Sequence[Path] = ()) -> dict[str, Any]:
     """Inspect what a config builds: layers, cost, initial loss, and whether it can overfit one batch.
 
     The test part is not read, and nothing is written.
@@ -51,6 +52,7 @@ def inspect(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
     Args:
         config: The YAML file.
         overrides: ``KEY=VALUE`` strings.
+        plugins: Files of definitions that the user names beside the config.
 
     Returns:
         Plain values: ``facts``; ``layers``; ``num_parameters``, ``batch_size`` and ``num_seeds``; ``flops`` of one
@@ -63,7 +65,7 @@ def inspect(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
     Source:
         The two checks before a training are those of Karpathy (2019), "A recipe for training neural networks".
     """
-    loaded, examples = load_experiment_and_data(config, overrides)
+    loaded, examples = load_experiment_and_data(config, overrides, plugins)
     plan = Plan.make(loaded.experiment, examples)
     members = [_on_one_batch(member) for member in plan.members[:MAX_SEEDS]]
     anatomy = _anatomy(plan, members[0], Population.build(members, plan.device))
@@ -112,7 +114,7 @@ def _scaled(values: Floats, scale: Affine | None) -> Floats:
 def _anatomy(plan: Plan, member: Member, population: Population) -> dict[str, Any]:
     """Give layers, floating-point operations and bytes of one member."""
     recipe, batch = plan.recipe, member.parts.train
-    with torch.random.fork_rng(devices=[]):
+    with own_generator():
         module = recipe.model.build(recipe.spec).to(plan.device).eval()
     inputs = torch.from_numpy(_scaled(plan.examples.inputs[batch], member.input_scale))
     inputs = inputs.to(plan.device, recipe.spec.dtype)

@@ -23,12 +23,13 @@ from dlx.tracking.provenance import hash_examples
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be trained, on what, where."""
+    """What will be trained, on what, where; ``obstacle`` says why members are trained one by one, if they must be."""
 
     experiment: Experiment
     examples: Examples
     device: torch.device
     members: list[Member]
+    obstacle: str | None
 
     @classmethod
     def make(cls, experiment: Experiment, examples: Examples) -> Plan:
@@ -43,7 +44,8 @@ class Plan:
         factory = MemberFactory(examples)
         require_memory(recipe, len(experiment.seed_list), factory.splitter(split).sizes.train)
         cells = [Cell(seed, split.repeat, split.fold, split.outer_fold) for seed in experiment.seed_list]
-        return cls(experiment, examples, device, [factory.member(cell, recipe, experiment.data) for cell in cells])
+        members = [factory.member(cell, recipe, experiment.data) for cell in cells]
+        return cls(experiment, examples, device, members, recipe.obstacle)
 
     @property
     def recipe(self) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,13 +21,14 @@ from dlx.tracking.run_dir import RunDir
 GROWABLE = "training.epochs"
 
 
-def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
+def resume(path: Path, overrides: Sequence[str], plugins: Sequence[Path] = ()) -> Iterator[Record]:
     """Go on with an interrupted, killed or failed run, or extend one that is done.
 
     Args:
         path: The run directory.
         overrides: ``training.epochs=N``, or of a search ``search.trials=N`` and ``cv.repeats=N``, more than before;
             nothing else may change.
+        plugins: The files of definitions that it was begun with.
 
     Yields:
         As ``train`` or ``cv`` does.
@@ -43,14 +45,14 @@ def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
             raise RunError(f"{path} was stopped before it began; train anew")
         command = run.facts["command"]
         if command == "cv":
-            yield from resume_search(run, overrides)
+            yield from resume_search(run, overrides, plugins)
             return
         if command != "train":
             raise RunError(
                 f"{path} is of dlx {command}, which takes seconds and is not resumed: run it again on {config}"
             )
-        before = load_experiment(config).experiment
-        loaded, examples = load_experiment_and_data(config, overrides)
+        before = load_experiment(config, plugins=plugins).experiment
+        loaded, examples = load_experiment_and_data(config, overrides, plugins)
         refuse_changes(before, loaded.experiment, {GROWABLE: before.training.epochs}, "train")
         plan = Plan.make(loaded.experiment, examples)
         populations = load_state(run, plan) or build_populations(plan)
@@ -71,5 +73,6 @@ def _refuse_what_changes_nothing(
     if reasons <= {"patience", "solved", "diverged"}:
         raise RunError(f"{path} is done: every seed stopped early or diverged, so more epochs would change nothing")
     if after.training.epochs == before.training.epochs:
-        more = f"dlx resume {path} {GROWABLE}={2 * before.training.epochs}"
+        epochs = f"{GROWABLE}={2 * before.training.epochs}"
+        more = shlex.join(["dlx", "resume", str(path), epochs, *before.plugin_flags])
         raise RunError(f"{path} is done: there is nothing to resume; for more epochs: {more}")

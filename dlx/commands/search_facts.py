@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from itertools import product
 
 from dlx.commands.facts import describe_data, spell, spell_training
@@ -28,7 +29,9 @@ def describe_search(setup: Setup) -> dict[str, str]:
         "optimizer": spell(experiment.optimizer),
         "schedule": spell(experiment.schedule),
         "training": spell_training(experiment, setup.splitter().sizes.train),
+        "members": f"trained one by one: {'; '.join(setup.obstacles)}" if setup.obstacles else "",
         "device": f"{setup.device}, {experiment.dtype}",
+        "plugins": shlex.join(experiment.plugin_flags),
     }
     varying = {key.partition(".")[0] for key in setup.search.space}
     return {name: f"{line} (varies)" if name in varying else line for name, line in lines.items() if line}

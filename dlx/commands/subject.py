@@ -69,12 +69,15 @@ class Subject:
         return {name: line for name, line in lines.items() if line}
 
 
-def load_subject(path: Path, overrides: Sequence[str], dtype: str = "float64", draws: bool = False) -> Subject:
+def load_subject(
+    path: Path, overrides: Sequence[str], plugins: Sequence[Path] = (), dtype: str = "float64", draws: bool = False
+) -> Subject:
     """Read a config, or the config and the best weights of a run.
 
     Args:
         path: A YAML file, or a run directory. Of several seeds the first is taken; ``seeds=[3]`` names another.
         overrides: ``KEY=VALUE`` strings.
+        plugins: Files of definitions that the user names beside the config.
         dtype: In which everything is computed, whatever the config says.
         draws: Whether dropout stays, with one mask; without it the error is that of the whole network.
 
@@ -82,7 +85,7 @@ def load_subject(path: Path, overrides: Sequence[str], dtype: str = "float64", d
         DlxError: For everything that a user can mend.
     """
     config = _config_of(path) if path.is_dir() else path
-    loaded, examples = load_experiment_and_data(config, [*overrides, f"dtype={dtype}"])
+    loaded, examples = load_experiment_and_data(config, [*overrides, f"dtype={dtype}"], plugins)
     experiment = loaded.experiment.model_copy(update={"seeds": (loaded.experiment.seed_list[0],)})
     plan = Plan.make(experiment, examples)
     member = without_chance(plan.members[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,14 @@ MAX_NAMED = 3
 """Members that an error names one by one; the others are counted."""
 
 
-def train(config: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[Record]:
+def train(config: Path, overrides: Sequence[str], runs_dir: Path, plugins: Sequence[Path] = ()) -> Iterator[Record]:
     """Train what a config says, and leave a run directory.
 
     Args:
         config: The YAML file.
         overrides: ``KEY=VALUE`` strings.
         runs_dir: Folder of run directories.
+        plugins: Files of definitions that the user names beside the config.
 
     Yields:
         ``Started``, then progress and epochs, then ``Finished``.
@@ -52,7 +54,7 @@ def train(config: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[Re
     Raises:
         DlxError: Any of the tree in ``core/errors.py``; those of the user before the run directory exists.
     """
-    loaded, examples = load_experiment_and_data(config, overrides)
+    loaded, examples = load_experiment_and_data(config, overrides, plugins)
     plan = Plan.make(loaded.experiment, examples)
     run = RunDir.create(runs_dir, "train", str(plan.experiment.name))
     with run.ending():
@@ -102,7 +104,7 @@ def train_populations(
         save_state(run, plan, populations, epochs)
         save_weights(run, plan, populations)
         if interrupt.signum and not all(population.is_finished for population in populations):
-            raise RunInterruptedError(_where(populations, run.path), interrupt.signum)
+            raise RunInterruptedError(_where(populations, run.path, plan.experiment), interrupt.signum)
         result = train_result(plan.experiment, populations, data)
         run.write_json("result.json", result)
         run.write("learned.json", learned_text(found := finite(learned(plan, populations))))
@@ -146,10 +148,11 @@ def write_figures_and_report(
     write_report(run.path, result, facts, pictures)
 
 
-def _where(populations: Sequence[Population], path: Path) -> str:
+def _where(populations: Sequence[Population], path: Path, experiment: Experiment) -> str:
     furthest = max(populations, key=lambda population: (population.epoch, len(population.losses)))
     steps = f" and {len(furthest.losses)} steps" if len(furthest.losses) else ""
-    return f"stopped after {furthest.epoch} epochs{steps}, all saved; go on with: dlx resume {path}"
+    resume = shlex.join(["dlx", "resume", str(path), *experiment.plugin_flags])
+    return f"stopped after {furthest.epoch} epochs{steps}, all saved; go on with: {resume}"
 
 
 def raise_divergence(result: dict[str, Any], experiment: Experiment) -> None:

@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 from dlx.config.source import FLOAT, LEADING_ZERO, NOT_FINITE
 from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.registry import Registered, registered
-from dlx.core.settings import CrossValidation, GradCheck, NumSeeds, Search, Seeds, Settings, Training
+from dlx.core.settings import CrossValidation, GradCheck, NumSeeds, PluginRecord, Search, Seeds, Settings, Training
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=64)]
 DEFAULT_METRICS = {"classification": "accuracy", "regression": "r2"}
@@ -41,6 +41,9 @@ class Experiment(Settings):
     `.`; null takes that of the config file."""
     seeds: NumSeeds | Seeds = 1
     """Seeds of initial weights and of the order of examples: a number n stands for 0 to n-1, a list for itself."""
+    plugins: Annotated[tuple[str | PluginRecord, ...], Field(strict=False)] = ()
+    """Python files with definitions of your own, relative to the config; they are executed when it is read. A resolved
+    config holds records instead, which are executed only if `--plugin` names the files."""
     data: Annotated[Dataset, Registered()]
     """The data set, its split and its scale."""
     model: Annotated[Model, Registered()]
@@ -77,6 +80,12 @@ class Experiment(Settings):
     """Whether a GPU may round the factors of float32 products to 10 bits: faster, less exact."""
     threads: Annotated[PositiveInt, Field(le=256)] = 1
     """Kernel threads of one worker."""
+
+    @property
+    def plugin_flags(self) -> list[str]:
+        """The words of a command line that name the plugins that were loaded."""
+        records = [each for each in self.plugins if isinstance(each, PluginRecord)]
+        return [word for record in records for word in ("--plugin", record.path)]
 
     @property
     def seed_list(self) -> Sequence[int]:

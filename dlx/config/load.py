@@ -17,8 +17,8 @@ from dlx.config.diagnostics import Fault, KeyPath, describe, render
 from dlx.config.experiment import Experiment
 from dlx.config.explain import explain, problems
 from dlx.config.keys import chosen, value_at
-from dlx.config.overrides import apply_overrides
-from dlx.config.source import Source, read_source
+from dlx.config.plugins import read_config
+from dlx.config.source import Source
 from dlx.core.definition import Dataset
 from dlx.core.errors import ConfigError, DataError
 from dlx.core.settings import CrossValidation
@@ -36,41 +36,43 @@ class Loaded:
     source: Source
 
 
-def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Loaded:
+def load_experiment(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = ()) -> Loaded:
     """Read, override and validate a config file, whatever its data are.
 
     Args:
         path: The file.
         overrides: ``KEY=VALUE`` strings, applied in their order.
+        plugins: Files that the user names beside it.
 
     Returns:
         The experiment, its ``name`` filled in, and its source.
 
     Raises:
-        UsageError: If there is no such file, or it cannot be read.
+        UsageError: If there is no such file, it cannot be read, or a plugin that the user names cannot be loaded.
         ConfigError: If the config has faults; the message shows all of them.
     """
-    source = apply_overrides(read_source(path), overrides, Experiment)
+    source = read_config(path, overrides, plugins)
     experiment, sections, faults = interpret(source)
     return _finish(path, source, experiment, [*faults, *contradictions(sections)])
 
 
 def load_experiment_and_data(
-    path: Path, overrides: Sequence[str] = (), cross_validated: bool = False
+    path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = (), cross_validated: bool = False
 ) -> tuple[Loaded, Examples]:
     """Read a config and its data, and check both together; afterwards every fold and every seed can be split.
 
     Args:
         path: The file.
         overrides: ``KEY=VALUE`` strings, applied in their order.
+        plugins: Files that the user names beside it.
         cross_validated: Whether the split is that of the folds of ``cv``, whatever it says of a test part or one fold.
 
     Raises:
-        UsageError: If there is no such file, or it cannot be read.
+        UsageError: If there is no such file, it cannot be read, or a plugin that the user names cannot be loaded.
         ConfigError: If the config has faults or does not fit its data; the message shows all faults.
         DataError: If the config has no fault, but its data cannot be read.
     """
-    source = apply_overrides(read_source(path), overrides, Experiment)
+    source = read_config(path, overrides, plugins)
     source = _with_folds(source) if cross_validated else source
     experiment, sections, faults = interpret(source)
     examples, trouble = None, None

@@ -110,6 +110,10 @@ class Model(Definition):
         - others are constants that may differ between members (a rate of dropout);
         - the engine fills those named ``key`` (int32, 32 random bits for this module at this step, for
           ``core/noise.py``) and ``example_weights`` ([B], the weights of the batch's examples, 0 for padding).
+
+        The module runs under vmap, all members at once; what vmap refuses (a Python branch on values, an
+        autograd.Function in the old style) is computed member by member. At a step it must not draw from torch's
+        generator, as ``nn.Dropout`` does: whoever else trains would change what it draws.
         """
 
 

@@ -1,6 +1,7 @@
-"""Finds definitions by name: every concrete class of a family in the modules of the family's package.
+"""Finds definitions by name: every concrete class of a family in the modules of the family's package, and in plugins.
 
-Adding a definition is adding a file; nothing lists them. An import error in a definition propagates untouched.
+Adding a definition is adding a file; nothing lists them. An import error in a definition propagates untouched. Of a
+user's plugins those count that are in use now, whatever others this process has loaded.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -17,8 +19,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from dlx.core.definition import Definition
+from dlx.core.errors import UsageError
+from dlx.core.plugins import Plugin
 
 D = TypeVar("D", bound=Definition)
+_IN_USE: list[Plugin] = []
 
 
 def nearest(word: str, known: list[str]) -> str | None:
@@ -39,6 +44,27 @@ def _subclasses(cls: type[D]) -> list[type[D]]:
     return [cls, *(deeper for sub in cls.__subclasses__() for deeper in _subclasses(sub))]
 
 
+def use(plugins: Sequence[Plugin]) -> None:
+    """Let names mean the definitions of these plugins, too, and of no others.
+
+    Raises:
+        UsageError: If two definitions of one family have one name; then no plugin is in use.
+    """
+    _IN_USE[:] = dict.fromkeys(plugins)
+    try:
+        for plugin in _IN_USE:
+            for cls in plugin.definitions:
+                registered(next(base for base in cls.__mro__ if Definition in base.__bases__))
+    except UsageError:
+        _IN_USE.clear()
+        raise
+
+
+def plugin_of(cls: type[Definition]) -> Plugin | None:
+    """Give the plugin in use that a definition is from, or None if it is built in."""
+    return next((plugin for plugin in _IN_USE if cls in plugin.definitions), None)
+
+
 def registered(family: type[D]) -> dict[str, type[D]]:
     """Find every definition of a family.
 
@@ -49,14 +75,20 @@ def registered(family: type[D]) -> dict[str, type[D]]:
         The concrete classes by name, in alphabetical order.
 
     Raises:
-        TypeError: If two classes have one name.
+        TypeError: If two built-in classes have one name.
+        UsageError: If a plugin's class has the name of another.
     """
     _import_package(family.package)
+    built_in = [cls for cls in _subclasses(family) if cls.__module__.startswith(f"{family.package}.")]
+    users = [cls for plugin in _IN_USE for cls in plugin.definitions if issubclass(cls, family)]
     found: dict[str, type[D]] = {}
-    for cls in _subclasses(family):
+    for cls in [*built_in, *users]:
         name = cls.model_fields["name"].default
         if inspect.isabstract(cls) or found.get(name) is cls:
             continue
+        if name in found and cls in users:
+            files = f"{inspect.getfile(found[name])} and {inspect.getfile(cls)}"
+            raise UsageError(f"two definitions of the {family.family} `{name}`: {files}; give one another name")
         if name in found:
             raise TypeError(f"two definitions of the {family.family} `{name}`: {found[name]} and {cls}")
         found[name] = cls

@@ -70,6 +70,17 @@ class Settings(BaseModel):
         return value
 
 
+class PluginRecord(Settings):
+    """A plugin that was loaded, as a resolved config records it: it is loaded again only if `--plugin` names it anew,
+    with the same content.
+    """  # noqa: D205 - the schema shows the whole as one description
+
+    path: str
+    """Its file."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of the file's content, 64 hexadecimal digits."""
+
+
 class Split(Settings):
     """Which examples are for training, validation and test.
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import vmap
+
+from dlx.engine.mapping import map_rows
 
 COLUMNS = 32
 """Columns of a matrix taken in one backward pass. A constant, so that shapes do not depend on company."""
@@ -29,11 +30,13 @@ class Composite:
         outputs: theta [M, P] -> what the model gives for the batch, [M, B, C].
         slope: outputs -> the derivative of the risk by them, [M, B, C]; examples do not mix.
         penalty: theta -> [M]; separable in the parameters.
+        is_stackable: Whether vmap can run their backward passes.
     """
 
     outputs: Callable[[Tensor], Tensor]
     slope: Callable[[Tensor], Tensor]
     penalty: Callable[[Tensor], Tensor]
+    is_stackable: bool = True
 
 
 def directions(theta: Tensor) -> Iterator[Tensor]:
@@ -49,13 +52,16 @@ def stack_columns(columns: Iterable[Tensor]) -> Tensor:
 
 
 @torch.enable_grad()
-def hessian_times(value: Callable[[Tensor], Tensor], theta: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def hessian_times(
+    value: Callable[[Tensor], Tensor], theta: Tensor, vectors: Tensor, is_stackable: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
     """Multiply the Hessians of M functions with vectors.
 
     Args:
         value: theta [M, P] -> [M].
         theta: Where, [M, P].
         vectors: [K, M, P].
+        is_stackable: Whether vmap can run its backward pass.
 
     Returns:
         Values [M], gradients [M, P], products [K, M, P].
@@ -63,7 +69,7 @@ def hessian_times(value: Callable[[Tensor], Tensor], theta: Tensor, vectors: Ten
     theta = theta.detach().requires_grad_()
     values = value(theta)
     (gradient,) = torch.autograd.grad(values.sum(), theta, create_graph=True)
-    return values.detach(), gradient.detach(), _pull(gradient, theta, vectors)
+    return values.detach(), gradient.detach(), _pull(gradient, theta, vectors, is_stackable)
 
 
 @torch.enable_grad()
@@ -83,9 +89,10 @@ def gauss_newton_times(objective: Composite, theta: Tensor, vectors: Tensor) -> 
     """
     theta = theta.detach().requires_grad_()
     outputs = objective.outputs(theta)
-    pushed = _push(outputs, theta, vectors)
+    pushed = _push(outputs, theta, vectors, objective.is_stackable)
     weighed = (_curvature(objective, outputs) * pushed.unsqueeze(-1)).sum(-2)  # H_i J_i v, [K, M, B, C]
-    return _pull(outputs, theta, weighed) + _penalty_curvature(objective, theta) * vectors
+    pulled = _pull(outputs, theta, weighed, objective.is_stackable)
+    return pulled + _penalty_curvature(objective, theta) * vectors
 
 
 @torch.enable_grad()
@@ -105,7 +112,8 @@ def residuals(objective: Composite, theta: Tensor) -> tuple[Tensor, Tensor]:
     origin = torch.zeros_like(theta).requires_grad_()
     outputs = objective.outputs(origin)
     curvature = _curvature(objective, outputs).diagonal(dim1=-2, dim2=-1).double()
-    jacobian = torch.cat([_push(outputs, origin, units) for units in directions(origin)]).double()  # [P, M, B, C]
+    pushed = [_push(outputs, origin, units, objective.is_stackable) for units in directions(origin)]
+    jacobian = torch.cat(pushed).double()  # [P, M, B, C]
     scale = (curvature / 2).sqrt()
     slope = objective.slope(outputs).detach().double()
     # An example of weight 0 has neither slope nor curvature.
@@ -135,7 +143,7 @@ def _penalty_curvature(objective: Composite, theta: Tensor) -> Tensor:
     return _gradient(slope.sum(), theta) if slope.requires_grad else torch.zeros_like(theta)
 
 
-def _push(outputs: Tensor, theta: Tensor, vectors: Tensor) -> Tensor:
+def _push(outputs: Tensor, theta: Tensor, vectors: Tensor, is_stackable: bool) -> Tensor:
     """Give J v of vectors [K, M, P], [K, M, B, C].
 
     The pulled-back vector J^T u is linear in u, so its derivative by u in the direction v is J v: two reverse passes,
@@ -143,10 +151,10 @@ def _push(outputs: Tensor, theta: Tensor, vectors: Tensor) -> Tensor:
     """
     u = torch.zeros_like(outputs).requires_grad_()
     (pulled,) = torch.autograd.grad(outputs, theta, u, create_graph=True)
-    return _pull(pulled, u, vectors)
+    return _pull(pulled, u, vectors, is_stackable)
 
 
-def _pull(outputs: Tensor, inputs: Tensor, vectors: Tensor) -> Tensor:
+def _pull(outputs: Tensor, inputs: Tensor, vectors: Tensor, is_stackable: bool) -> Tensor:
     """Give the derivative by ``inputs`` of the outputs along each of K vectors, [K, *inputs.shape]."""
     if not outputs.requires_grad:
         return torch.zeros(len(vectors), *inputs.shape, dtype=inputs.dtype, device=inputs.device)
@@ -156,7 +164,8 @@ def _pull(outputs: Tensor, inputs: Tensor, vectors: Tensor) -> Tensor:
         return pulled
 
     # Not is_grads_batched=True, which is this and an import of two seconds.
-    return vmap(pull)(vectors).detach()
+    pulled: Tensor = map_rows(pull, is_stackable)(vectors)
+    return pulled.detach()
 
 
 def _gradient(scalar: Tensor, inputs: Tensor) -> Tensor:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import functional_call, vmap
+from torch.func import functional_call
 from torch.utils import _pytree as pytree
 
 from dlx.core.records import Cell, Scores
 from dlx.core.types import Hyper, Scored, Sums
 from dlx.engine.feed import DeviceExamples
+from dlx.engine.mapping import map_rows
 from dlx.engine.population import Member, with_twin
 from dlx.engine.replay import Replay
 from dlx.engine.rows import Rows
@@ -69,6 +70,7 @@ class Evaluator:
         self._rows = rows
         self._loss_h = rows.loss_settings()
         self._chunks = {part: Chunks(rows, part) for part in parts if part in rows.members[0].parts.named()}
+        is_recorded = is_recorded and rows.is_stackable  # as in the objective
         self._replay = Replay(self._flat_sums, fixed=(rows.weights,)) if is_recorded else self._flat_sums
         self._replay_close = Replay(self._flat_scores) if is_recorded else self._flat_scores
 
@@ -104,7 +106,7 @@ class Evaluator:
         rows = self._rows
         rows.module.eval()
         named = rows.layout.unflatten(weights) | rows.constants
-        sums = vmap(self._sums)(named, self._loss_h, rows.target_map, *batch)
+        sums = map_rows(self._sums, rows.is_stackable)(named, self._loss_h, rows.target_map, *batch)
         flat, self._structure = pytree.tree_flatten(sums)
         metrics = zip(rows.recipe.metrics, sums[-1], strict=True)
         self._gathers = [False, False, *(metric.gathers for metric, each in metrics for _ in each)]
@@ -135,7 +137,8 @@ class Evaluator:
         return (losses * weights).sum(), weights.sum(), [metric.update(scored) for metric in metrics]
 
     def _flat_scores(self, *sums: Tensor) -> tuple[Tensor]:
-        return (torch.stack(vmap(self._close)(pytree.tree_unflatten(list(sums), self._structure))),)
+        close = map_rows(self._close, self._rows.is_stackable)
+        return (torch.stack(close(pytree.tree_unflatten(list(sums), self._structure))),)
 
     def _close(self, sums: Any) -> tuple[Tensor, ...]:
         loss, weight, by_metric = sums
@@ -204,5 +207,5 @@ def predict_members(members: Sequence[Member], weights: Tensor, inputs: Floats) 
     with torch.no_grad():
         for indices in place:
             scaled = rows.feed.gather_inputs(torch.from_numpy(first + indices).to(weights.device))
-            chunks.append(vmap(predict)(named, maps, scaled))
+            chunks.append(map_rows(predict, rows.is_stackable)(named, maps, scaled))
     return torch.cat(chunks, 1)[: len(members), :num_inputs].cpu().numpy()

@@ -15,7 +15,8 @@ from dlx.core.noise import random_normal
 from dlx.core.types import Hyper
 from dlx.engine import derivatives
 from dlx.engine.branches import Branches
-from dlx.engine.replay import Replay
+from dlx.engine.mapping import map_rows
+from dlx.engine.replay import Function, Replay
 from dlx.engine.rows import Rows
 
 OWN_STREAMS = ("rule", "inputs", "weights")
@@ -84,11 +85,15 @@ class EmpiricalRisk:
         self._is_weight = rows.layout.is_weight().to(rows.theta)
         self._keyed, self._weighted = rows.supplied("key"), rows.supplied("example_weights")
         self.num_streams = len(OWN_STREAMS) + len(self._keyed)
-        self._replay = Replay(self._value_and_gradient, fixed=(rows.theta,))
-        self._replay_value = Replay(self._value_alone, fixed=(rows.theta,))
-        self._replay_branches = Replay(self._value_and_branches, fixed=(rows.theta,))
-        self._replay_hessian = Replay(self._hessian_times, fixed=(rows.theta,))
-        self._replay_gauss_newton = Replay(self._gauss_newton_times, fixed=(rows.theta,))
+        self._replay = self._recorded(self._value_and_gradient)
+        self._replay_value = self._recorded(self._value_alone)
+        self._replay_branches = self._recorded(self._value_and_branches)
+        self._replay_hessian = self._recorded(self._hessian_times)
+        self._replay_gauss_newton = self._recorded(self._gauss_newton_times)
+
+    def _recorded(self, function: Function) -> Function:
+        """Record a function, unless vmap refuses it: its Python may look at values, which a recording would freeze."""
+        return Replay(function, fixed=(self._rows.theta,)) if self._rows.is_stackable else function
 
     @property
     def theta(self) -> Tensor:
@@ -201,6 +206,9 @@ class EmpiricalRisk:
             gradient = gradient * torch.where(norm > limit, limit / norm, 1)
         return gradient
 
+    def _map(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return map_rows(function, self._rows.is_stackable)
+
     def _composite(self, batch: Batch) -> derivatives.Composite:
         """Take the objective apart into outputs, the slope of the loss by them, and penalty."""
 
@@ -208,9 +216,12 @@ class EmpiricalRisk:
             def of_row(h: dict[str, Tensor], o: Tensor, y: Tensor) -> Tensor:
                 return self._rows.recipe.loss.derivative(o, y, Hyper(h))
 
-            return vmap(of_row)(self._loss_h, outputs, batch.targets) * batch.weights.unsqueeze(-1)
+            slopes: Tensor = self._map(of_row)(self._loss_h, outputs, batch.targets)
+            return slopes * batch.weights.unsqueeze(-1)
 
-        return derivatives.Composite(lambda theta: self._outputs(theta, batch)[0], slope, self._penalty)
+        return derivatives.Composite(
+            lambda theta: self._outputs(theta, batch)[0], slope, self._penalty, self._rows.is_stackable
+        )
 
     def _outputs(self, theta: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Give the outputs for the batch, [M, B, C], differentiable, and the model's new statistics, [M, Q], if any."""
@@ -225,15 +236,15 @@ class EmpiricalRisk:
         return outputs, (torch.cat([each.flatten(1) for each in moved], 1).detach(),) if moved else ()
 
     def _each_row(self, function: Callable[..., Any], theta: Tensor, batch: Batch) -> Any:
-        """Call a function with parameters, inputs, weights and keys of each row, under vmap."""
+        """Call a function with parameters, inputs, weights and keys of each row."""
         theta, inputs = self._add_noise(theta, batch)
         layout = self._rows.layout
         named = layout.unflatten(theta) | layout.unflatten_statistics(self._rows.statistics) | self._rows.constants
-        # A batch that all rows share is no axis of the inputs: one product for all rows instead of one for each.
-        is_shared = len(inputs) > 1 and inputs.stride(0) == 0
         keys = batch.keys[:, len(OWN_STREAMS) :]
-        each = vmap(function, in_dims=(0, None if is_shared else 0, 0, 0))
-        return each(named, inputs[0] if is_shared else inputs, batch.weights, keys)
+        if self._rows.is_stackable and len(inputs) > 1 and inputs.stride(0) == 0:
+            # A batch that all rows share is no axis of the inputs: one product for all rows instead of one for each.
+            return vmap(function, in_dims=(0, None, 0, 0))(named, inputs[0], batch.weights, keys)
+        return self._map(function)(named, inputs, batch.weights, keys)
 
     def _run_module(self, named: dict[str, Tensor], inputs: Tensor, weights: Tensor, keys: Tensor) -> Any:
         """Give the outputs of one row, [B, C], and its named tensors, among them those that the module assigned."""
@@ -247,7 +258,7 @@ class EmpiricalRisk:
             return self._rows.recipe.loss.value(outputs, targets, Hyper(h))
 
         outputs, moved = self._outputs(theta, batch)
-        value = (vmap(losses)(self._loss_h, outputs, batch.targets) * batch.weights).sum(1)
+        value = (self._map(losses)(self._loss_h, outputs, batch.targets) * batch.weights).sum(1)
         return (value if self._rows.recipe.prior is None else value + self._penalty(theta)), *moved
 
     def _penalty(self, theta: Tensor) -> Tensor:
@@ -277,7 +288,8 @@ class EmpiricalRisk:
             found = Branches()
             with found:
                 outputs, _ = self._run_module(*row)
-            return found.pattern(outputs)
+            # Row by row there may be Python branches, too, and as many patterns as there are rows.
+            return found.pattern(outputs) if self._rows.is_stackable else found.digest(outputs)
 
         def branches_of_loss(h: dict[str, Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
             found = Branches()
@@ -287,7 +299,7 @@ class EmpiricalRisk:
 
         outputs, _ = self._outputs(theta, batch)
         of_model = self._each_row(branches_of_model, theta, batch)
-        of_loss = vmap(branches_of_loss)(self._loss_h, outputs, batch.targets)
+        of_loss = self._map(branches_of_loss)(self._loss_h, outputs, batch.targets)
         return self._value(theta, batch)[0], torch.cat([of_model, of_loss], 1)
 
     def _value_alone(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
@@ -301,7 +313,9 @@ class EmpiricalRisk:
         return value.detach(), gradient, *moved
 
     def _hessian_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return derivatives.hessian_times(lambda at: self._value(at, Batch(*batch))[0], theta, vectors)
+        return derivatives.hessian_times(
+            lambda at: self._value(at, Batch(*batch))[0], theta, vectors, self._rows.is_stackable
+        )
 
     def _gauss_newton_times(self, theta: Tensor, vectors: Tensor, *batch: Tensor) -> tuple[Tensor]:
         return (derivatives.gauss_newton_times(self._composite(Batch(*batch)), theta, vectors),)

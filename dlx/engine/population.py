@@ -22,6 +22,7 @@ from dlx.core.types import Examples, Spec, State
 from dlx.data.preprocessing import Affine, fit_scale
 from dlx.data.splits import Parts, Sizes, Splitter
 from dlx.engine.layout import Layout
+from dlx.engine.mapping import find_obstacle, own_generator
 from dlx.engine.stopping import Course
 
 
@@ -64,6 +65,11 @@ class Recipe:
         """Give the layout of what a member owns, without allocating or drawing any."""
         with torch.device("meta"):
             return Layout.of(self.model.build(self.spec))
+
+    @functools.cached_property
+    def obstacle(self) -> str | None:
+        """Why members must be computed one by one; None if they can be stacked."""
+        return find_obstacle(self)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -329,7 +335,7 @@ def with_twin(members: Sequence[int]) -> list[int]:
 def initial_weights(members: Sequence[Member]) -> Tensor:
     """Draw the initial weights of each member from its own stream, [M, P + Q], on the CPU whatever the device."""
     recipe, drawn = members[0].recipe, {}
-    with torch.random.fork_rng(devices=[]):
+    with own_generator():
         for key in dict.fromkeys(member.cell.stream_key for member in members):
             torch.manual_seed(integer_seed("init", *key))
             module = recipe.model.build(recipe.spec)

@@ -11,6 +11,7 @@ from dlx.core.types import Hyper
 from dlx.data.splits import Indices
 from dlx.engine.feed import DeviceExamples, Feed, RowAffine
 from dlx.engine.layout import Layout
+from dlx.engine.mapping import own_generator
 from dlx.engine.population import Member, Recipe
 
 SUPPLIED = ("key", "example_weights")
@@ -66,6 +67,11 @@ class Rows:
         return [each for each, _ in self.module.named_buffers() if _leaf(each) == name]
 
     @property
+    def is_stackable(self) -> bool:
+        """Whether rows are computed together; else one by one."""
+        return self.recipe.obstacle is None
+
+    @property
     def target_map(self) -> dict[str, Tensor]:
         """The map of targets, ``shift`` and ``scale`` [M, 1, C], or nothing where targets are classes."""
         return {} if self.target_scale is None else {"shift": self.target_scale.shift, "scale": self.target_scale.scale}
@@ -103,7 +109,7 @@ class Rows:
 
 
 def _build(recipe: Recipe) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
+    with own_generator():
         return recipe.model.build(recipe.spec)
 
 

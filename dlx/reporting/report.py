@@ -70,7 +70,7 @@ def report_text(result: dict[str, Any], facts: dict[str, str], pictures: Sequenc
         "Update rule": [f"- {escape(text)}.\n" for text in remark_texts(result)],
         "What was learned": list(shown_pictures(pictures)),
         "Diverged seeds": [f"- {text}.\n" for text in divergence_texts(result)],
-        "Repeat it": _repetition(result),
+        "Repeat it": _repetition(result, plugin_flags(facts)),
     }
     kept = (f"## {title}\n\n{''.join(parts).rstrip()}\n" for title, parts in sections.items() if parts)
     head = f"# {name}: {escape(result['command'])}\n\n{_status(result)}\n"
@@ -221,12 +221,17 @@ def shown_pictures(pictures: Sequence[Picture]) -> Iterator[str]:
         yield f"### {picture.title}\n\n![{picture.title}]({picture.file})\n\n{escape(picture.sentence)}\n\n"
 
 
-def _repetition(result: dict[str, Any]) -> list[str]:
+def plugin_flags(facts: Mapping[str, str]) -> str:
+    """Give what a command line must end with to load the plugins of a run again."""
+    return f" {facts['plugins']}" if "plugins" in facts else ""
+
+
+def _repetition(result: dict[str, Any], flags: str) -> list[str]:
     """Show the commands that repeat the run; where it lies they do not say, for it can be moved."""
-    lines = ["To the same bits, with this folder for RUN:\n\n```sh\ndlx train RUN/config.resolved.yaml\n"]
+    lines = [f"To the same bits, with this folder for RUN:\n\n```sh\ndlx train RUN/config.resolved.yaml{flags}\n"]
     if len(result["members"]) > 1:
         seeds = [member["seed"] for member in finished_members(result) or result["members"]]
-        lines.append(f"dlx train RUN/config.resolved.yaml 'seeds=[{seeds[-1]}]'    # one seed alone\n")
+        lines.append(f"dlx train RUN/config.resolved.yaml 'seeds=[{seeds[-1]}]'{flags}    # one seed alone\n")
     return [*lines, "```\n"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlx.reporting.gallery import Picture
-from dlx.reporting.report import replace_file, shown_pictures
+from dlx.reporting.report import plugin_flags, replace_file, shown_pictures
 from dlx.reporting.search_sentences import (
     choice_sentences,
     edge_sentences,
@@ -73,8 +73,8 @@ def search_report_text(
         "Scores and folds": [*tables, *_items(variation_sentences(result))],
         "Fit": _paragraphs([*gap_sentences(result), *underfit_sentences(result, cells_of(chosen, cells))]),
         "Figures": list(shown_pictures(pictures)),
-        "Use it": _use(result),
-        "Repeat it": _repetition(result, train_lines),
+        "Use it": _use(result, plugin_flags(facts)),
+        "Repeat it": _repetition(result, train_lines, plugin_flags(facts)),
     }
     kept = (f"## {title}\n\n{''.join(parts).rstrip()}\n" for title, parts in sections.items() if parts)
     return "\n".join([f"# {name}: {escape(result['command'])}\n\n{_status(result)}\n", *kept])
@@ -162,13 +162,13 @@ def meaning_sentences(result: Result) -> Iterator[str]:
         yield "Dropped trials are ranked by the budget they reached: scores of different budgets are not compared."
 
 
-def _use(result: Result) -> list[str]:
+def _use(result: Result, flags: str) -> list[str]:
     chosen = find_trial(result, "chosen")
     if chosen is None:
         return []
     lines = [
         "`best.yaml` is the config of the chosen trial, with this folder for RUN:\n\n",
-        "```sh\ndlx train RUN/best.yaml\n```\n\n",
+        f"```sh\ndlx train RUN/best.yaml{flags}\n```\n\n",
     ]
     refit = result["refit"]
     if refit and "reason" in refit:
@@ -182,14 +182,14 @@ def _use(result: Result) -> list[str]:
     return lines
 
 
-def _repetition(result: Result, train_lines: Mapping[str, str]) -> list[str]:
+def _repetition(result: Result, train_lines: Mapping[str, str], flags: str) -> list[str]:
     """Show how a cell is repeated alone, and where all trials and cells are."""
     text = "`trials.csv` has every trial with all its scores, `cells.jsonl` every cell.\n"
     best = find_trial(result, "best")
     if best is None:
         return [text]
     first = best["cells"][0]
-    lines = [f"dlx cv RUN --cell {first}", *([train_lines[first]] if first in train_lines else [])]
+    lines = [f"dlx cv RUN --cell {first}{flags}", *([train_lines[first]] if first in train_lines else [])]
     how = "To the same bits, both lines do the same" if len(lines) > 1 else "To the same bits"
     code = "\n".join(lines)
     return [

@@ -19,6 +19,8 @@ from dlx.core.records import Cell
 
 IRRELEVANT = {"name", "seeds", "cv", "search", "device", "threads"}
 """Sections that the result of a cell does not depend on, or that its cell replaces."""
+EXCLUDED: dict[str, Any] = {**dict.fromkeys(IRRELEVANT, True), "plugins": {"__all__": {"path"}}}
+"""Those, and where plugins are: their content counts."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Trial:
     @functools.cached_property
     def settings(self) -> dict[str, Any]:
         """What a result depends on, but for the cell."""
-        return self.experiment.model_dump(mode="json", exclude=IRRELEVANT)
+        return self.experiment.model_dump(mode="json", exclude=EXCLUDED)
 
     @property
     def epochs(self) -> int:

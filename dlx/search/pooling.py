@@ -16,17 +16,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import vmap
 
 from dlx.core.definition import Metric
 from dlx.core.types import Scored
+from dlx.engine.mapping import map_rows
 from dlx.search.summary import Line, TrialCells
 
 CHUNK = 64
 """Examples left out at once of a metric that gathers: its memory is this times all predictions."""
 
 
-def pool(trial: TrialCells, targets: Mapping[tuple[int, int], Any], metrics: Sequence[Metric]) -> TrialCells:
+def pool(
+    trial: TrialCells, targets: Mapping[tuple[int, int], Any], metrics: Sequence[Metric], is_stackable: bool = True
+) -> TrialCells:
     """Put pseudo-values in the place of the test scores of a trial's cells, and pool the scores themselves.
 
     The predictions of one repeat and seed make a pool; scores are averaged over pools.
@@ -35,6 +37,7 @@ def pool(trial: TrialCells, targets: Mapping[tuple[int, int], Any], metrics: Seq
         trial: Its cells hold out one example each and carry ``predictions`` [1, C] and ``nll`` [1].
         targets: Class, or values [C], of the example held out in each (repeat, fold).
         metrics: The metrics of the experiment.
+        is_stackable: Whether vmap can run them.
 
     Returns:
         The trial with new test scores of its budget's cells and ``pooled`` set; the same if it has no cells or one
@@ -51,14 +54,14 @@ def pool(trial: TrialCells, targets: Mapping[tuple[int, int], Any], metrics: Seq
         pools.setdefault((cell["repeat"], cell["seed"]), []).append(cell)
     lines, scores = [], []
     for cells in pools.values():
-        score, pseudo_values = _pool_scores(cells, targets, metrics)
+        score, pseudo_values = _pool_scores(cells, targets, metrics, is_stackable)
         scores.append(score)
         lines += [{**cell, "test": values} for cell, values in zip(cells, pseudo_values, strict=True)]
     pooled = {name: _mean([score[name] for score in scores]) for name in scores[0]}
     return dataclasses.replace(trial, lines=lines, pooled=pooled)
 
 
-def jackknife(metric: Metric, batch: Scored) -> tuple[float, Tensor]:
+def jackknife(metric: Metric, batch: Scored, is_stackable: bool = True) -> tuple[float, Tensor]:
     """Take a metric of a batch, and its pseudo-value for each example.
 
     Sums that add up lose an example by a subtraction, all in O(N). A metric that gathers is computed N times over all
@@ -67,6 +70,7 @@ def jackknife(metric: Metric, batch: Scored) -> tuple[float, Tensor]:
     Args:
         metric: The metric.
         batch: N examples of weight 1, float64.
+        is_stackable: Whether vmap can run the metric.
 
     Returns:
         The metric and the pseudo-values, [N]; not finite where undefined.
@@ -75,17 +79,21 @@ def jackknife(metric: Metric, batch: Scored) -> tuple[float, Tensor]:
     if metric.gathers:
         value = metric.compute(metric.update(batch))
         kept = 1 - torch.eye(num, dtype=batch.weights.dtype)
-        without = vmap(lambda w: metric.compute(metric.update(batch._replace(weights=w))), chunk_size=CHUNK)(kept)
+
+        def left_out(weights: Tensor) -> Tensor:
+            return metric.compute(metric.update(batch._replace(weights=weights)))
+
+        without = map_rows(left_out, is_stackable, CHUNK)(kept)
     else:
-        own = vmap(metric.update)(Scored(*(part.unsqueeze(1) for part in batch)))
+        own = map_rows(metric.update, is_stackable)(Scored(*(part.unsqueeze(1) for part in batch)))
         total = {name: each.sum(0) for name, each in own.items()}
         value = metric.compute(total)
-        without = vmap(metric.compute)({name: total[name] - each for name, each in own.items()})
+        without = map_rows(metric.compute, is_stackable)({name: total[name] - each for name, each in own.items()})
     return value.item(), num * value - (num - 1) * without
 
 
 def _pool_scores(
-    cells: Sequence[Line], targets: Mapping[tuple[int, int], Any], metrics: Sequence[Metric]
+    cells: Sequence[Line], targets: Mapping[tuple[int, int], Any], metrics: Sequence[Metric], is_stackable: bool
 ) -> tuple[dict[str, float | None], list[dict[str, float | None]]]:
     """Give the scores of one pool, and those of each cell: losses as they are, pseudo-values of metrics."""
     losses = [cell["test"]["loss"] for cell in cells]
@@ -95,7 +103,7 @@ def _pool_scores(
     scores: dict[str, float | None] = {"loss": _mean(losses)}
     columns: dict[str, list[float | None]] = {"loss": losses}
     for metric in metrics:
-        value, pseudo_values = jackknife(metric, batch)
+        value, pseudo_values = jackknife(metric, batch, is_stackable)
         scores[metric.name] = _finite(value)
         columns[metric.name] = [_finite(each) for each in pseudo_values.tolist()]
     return scores, [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

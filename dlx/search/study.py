@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
@@ -88,6 +89,22 @@ class Setup:
     def factory(self) -> MemberFactory:
         """Makes the members of all studies."""
         return MemberFactory(self.examples)
+
+    @functools.cached_property
+    def obstacles(self) -> list[str]:
+        """Why members must be trained one by one, in the config or with one of the definitions that vary; often none.
+
+        Raises:
+            UsageError: If a model's results would depend on what is trained beside it.
+        """
+        experiments = [self.experiment]
+        for dimension in self.space.dimensions:
+            for value in dimension.values or ():
+                if isinstance(value, str | dict):
+                    with contextlib.suppress(InvalidTrialError):  # a trial that cannot be is told of in the result
+                        experiments.append(self.space.experiment({dimension.key: value}))
+        found = (Recipe.of(dict(experiment), self.examples).obstacle for experiment in experiments)
+        return list(dict.fromkeys(obstacle for obstacle in found if obstacle))
 
     @functools.cached_property
     def bench(self) -> Bench:
@@ -232,7 +249,8 @@ class Study:
             is_dropped=is_valid and epochs < trial.epochs,
             invalid=self.invalid.get(trial.number),
         )
-        return pool(found, self._held_out_targets, setup.experiment.metrics) if setup.is_pooled else found
+        metrics = setup.experiment.metrics
+        return pool(found, self._held_out_targets, metrics, not setup.obstacles) if setup.is_pooled else found
 
     @functools.cached_property
     def _held_out_targets(self) -> dict[tuple[int, int], Any]:

@@ -15,6 +15,7 @@ import torch
 import typer
 from commands.runs import SMALL, small_run, status, write_config
 from commands.searches import SMALL as SEARCH
+from plugin_files import ABSOLUTE, write_plugin
 
 from dlx import __version__
 from dlx.cli.app import app, main
@@ -54,15 +55,15 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 @pytest.mark.parametrize(
     ("command", "flags"),
     [
-        ("train", {"--device", "--runs-dir", "--name", "--quiet", "--json"}),
-        ("cv", {"--cell", "--device", "--runs-dir", "--name", "--quiet", "--json"}),
-        ("gradcheck", {"--self-test", "--device", "--runs-dir", "--name", "--quiet", "--json"}),
-        ("resume", {"--quiet", "--json"}),
-        ("inspect", {"--device", "--json"}),
-        ("config", set()),
-        ("schema", set()),
-        ("list", set()),
-        ("describe", set()),
+        ("train", {"--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
+        ("cv", {"--cell", "--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
+        ("gradcheck", {"--self-test", "--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
+        ("resume", {"--plugin", "--quiet", "--json"}),
+        ("inspect", {"--device", "--plugin", "--json"}),
+        ("config", {"--plugin"}),
+        ("schema", {"--plugin"}),
+        ("list", {"--plugin"}),
+        ("describe", {"--plugin"}),
     ],
 )
 def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
@@ -270,11 +271,43 @@ def test_inspect(dlx: Any, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
 
+def test_plugins(dlx: Any, tmp_path: Path, search: str) -> None:
+    own = write_plugin(tmp_path)
+    assert " quadratic " not in dlx("list", "model").out
+    assert "(from own.py)" in dlx("list", "model", "--plugin", "own.py").out
+    assert f"From the plugin {own}" in dlx("describe", "quadratic", "--plugin", "own.py").out
+    assert '"quadratic"' in dlx("schema", "--plugin", "own.py").out
+    assert "name: quadratic" in dlx("config", "small.yaml", "model=quadratic", "--plugin", "own.py").out
+    assert dlx("inspect", "small.yaml", "model=quadratic", "--plugin", "own.py").code == 0
+    run = dlx("train", "small.yaml", "model=quadratic", "--plugin", "own.py", "--quiet").out.strip()
+    refused = dlx("resume", run, "training.epochs=5")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith(f"error: {run}/config.resolved.yaml:4:3: a plugin that is only recorded")
+    assert f"add to the command line: --plugin {own} " in refused.err
+    assert dlx("resume", run, "training.epochs=5", "--plugin", "own.py").code == 0
+    twice = ("--plugin", str(own), "--plugin", str(write_plugin(tmp_path, ABSOLUTE, "loss.py")))
+    assert dlx("config", "small.yaml", "model=quadratic", *twice).out.count("sha256: ") == 2
+    wanted = ["search.space={model: [quadratic, mlp]}", "--plugin", "own.py"]
+    run = dlx("cv", search, *wanted, "--quiet").out.strip()
+    name = json.loads((tmp_path / run / "cells.jsonl").read_text().splitlines()[0])["id"]
+    assert dlx("cv", run, "--cell", name, "--quiet").code == 2
+    assert dlx("cv", run, "--cell", name, "--plugin", "own.py", "--quiet").code == 0
+
+
+def test_a_broken_plugin_is_no_bug_of_dlx(dlx: Any, tmp_path: Path) -> None:
+    broken = write_plugin(tmp_path, "import no_such_module\n", "broken.py")
+    for words in (["list"], ["describe", "mlp"], ["schema"], ["config", "small.yaml"], ["train", "small.yaml"]):
+        end = dlx(*words, "--plugin", "broken.py")
+        assert (end.code, end.out) == (2, "")
+        assert end.err.startswith(f"error: {broken}:1: ModuleNotFoundError: No module named 'no_such_module'; ")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
         (["train", "missing.yaml"], 2, "missing.yaml"),
         (["train", "."], 2, "."),
+        (["train", "small.yaml", "--plugin", "missing.py"], 2, "there is no plugin"),
         (["config", "missing.yaml"], 2, "missing.yaml"),
         (["inspect", "missing.yaml"], 2, "missing.yaml"),
         (["inspect", "small.yaml", "optimizer.lrr=1"], 2, "did you mean `lr`?"),

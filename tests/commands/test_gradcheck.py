@@ -42,7 +42,7 @@ def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(config: Path, *overrides: str, self_test: bool = False) -> tuple[dict[str, Any], list[Any]]:
-    records = list(gradcheck(config, overrides, config.parent / "runs", self_test))
+    records = list(gradcheck(config, overrides, config.parent / "runs", self_test=self_test))
     assert isinstance(records[-1], Finished)
     return records[-1].result, records
 

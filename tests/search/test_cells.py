@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+from plugin_files import QUADRATIC, write_plugin
 from search.studies import Search
 
 from dlx.config.experiment import Experiment
@@ -16,6 +17,7 @@ from dlx.search.cells import IRRELEVANT, Trial, cell_name, cell_overrides
 CELL = Cell(0, 0, 1)
 RELEVANT = [
     "data.num_examples=70",
+    "plugins=[own.py]",
     "data.scale=minmax",
     "data.split.seed=1",
     "data.split.valid=0.3",
@@ -57,6 +59,7 @@ IRRELEVANT_CHANGES = [
 
 def name(folder: Path, *overrides: str, number: int = 0, cell: Cell = CELL, epochs: int = 4, data: str = "d") -> str:
     config = Search(folder, "{}").config
+    write_plugin(folder)
     loaded, _ = load_experiment_and_data(config, overrides, cross_validated=True)
     return cell_name(Trial(number, {}, loaded.experiment), cell, epochs, data)
 
@@ -79,6 +82,14 @@ def test_all_relevant_settings_have_names_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", IRRELEVANT_CHANGES)
 def test_nothing_else_changes_it(tmp_path: Path, change: str) -> None:
     assert name(tmp_path, change) == name(tmp_path)
+
+
+def test_of_a_plugin_the_content_counts_and_not_the_place(tmp_path: Path) -> None:
+    own = name(tmp_path, "plugins=[own.py]")
+    write_plugin(tmp_path, QUADRATIC, "moved.py")
+    assert name(tmp_path, "plugins=[moved.py]") == own
+    write_plugin(tmp_path, f"{QUADRATIC}# changed\n", "moved.py")
+    assert name(tmp_path, "plugins=[moved.py]") != own
 
 
 def test_the_trial_does_not_change_it(tmp_path: Path) -> None:
