@@ -95,3 +95,70 @@ def put_in_use(folder: Path, text: str = QUADRATIC, name: str = "own.py") -> Plu
     plugin = load(folder, text, name)
     use([plugin])
     return plugin
+
+
+WRONG_GRADIENTS = '''\
+"""A user's layer and loss."""
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import nn
+
+from dlx.core.definition import Loss, Model
+
+
+class Wrong(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.sin(x)
+
+    @staticmethod
+    def backward(ctx, delta):
+        (x,) = ctx.saved_tensors
+        return delta * torch.cos(x) * 2
+
+
+class Sine(nn.Module):
+    def forward(self, x):
+        return Wrong.apply(x)
+
+
+class SineNet(Model):
+    """A network of sines."""
+
+    name: Literal["sine_net"] = "sine_net"
+    hidden: int = 5
+
+    def build(self, spec):
+        return nn.Sequential(
+            nn.Linear(*spec.input_shape, self.hidden, dtype=spec.dtype), Sine(),
+            nn.Linear(self.hidden, spec.num_outputs, dtype=spec.dtype),
+        )
+
+
+class BrokenLoss(Loss):
+    """Squared errors whose gradient is half of what it should be."""
+
+    distribution: ClassVar[str] = "Gaussian"
+    task: ClassVar = "regression"
+    name: Literal["broken"] = "broken"
+
+    def num_outputs(self, num_targets):
+        return num_targets
+
+    def value(self, outputs, targets, h):
+        error = outputs - targets
+        return (error * error.detach()).mean(-1)
+
+    def derivative(self, outputs, targets, h):
+        return 2 * (outputs - targets) / outputs.shape[-1]
+
+    def nll(self, outputs, targets, h):
+        return self.value(outputs, targets, h)
+
+    def predict(self, outputs):
+        return outputs
+'''
+"""A model with a wrong backward, in the old style, and a loss that detaches a part of itself."""

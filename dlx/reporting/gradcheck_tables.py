@@ -132,6 +132,8 @@ def gradcheck_sentences(result: Result) -> Iterator[str]:
                 yield _finding(entry, tensor)
     if result["first_wrong"]:
         yield f"The first part whose backward does not fit its forward: {result['first_wrong']}."
+        yield "No faults are planted, and the error against the step says nothing, while the gradient itself is wrong."
+        return
     yield from _curve_sentences(result)
     if result["self_test"] and result["self_test"]["faults"]:
         yield _self_test_sentence(result["self_test"]["faults"])

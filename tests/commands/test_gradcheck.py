@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from gradients.nets import Squares
+from plugin_files import WRONG_GRADIENTS
 from torch import Tensor, nn
 
 from dlx.commands import gradcheck as module
@@ -113,6 +114,22 @@ def test_a_broken_loss_is_found(config: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "the loss `mse`" in text
     by_hand = next(each for each in result["checks"] if each["by"] == "by hand")
     assert by_hand["verdict"] == "ok"  # the derivative that the loss carries is right: its backward is not
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("data: iris\nmodel: sine_net\nloss: cross_entropy\n", ["0.weight, 0.bias; it is 2 times", "module 1 (Sine)"]),
+        ("data: diabetes\nmodel: linear\nloss: broken\n", ["weight, bias; it is 1/2 times", "the loss `broken`"]),
+    ],
+)
+def test_faults_of_a_plugin_are_found(tmp_path: Path, text: str, words: list[str]) -> None:
+    (tmp_path / "own.py").write_text(WRONG_GRADIENTS)
+    path = tmp_path / "own.yaml"
+    path.write_text(text + "plugins: [own.py]\n")
+    message, _ = failed(path)
+    for each in words:
+        assert each in message
 
 
 def test_a_wrong_derivative_of_a_definition_is_found(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
