@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from dlx.config.source import FLOAT, LEADING_ZERO, NOT_FINITE
 from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.registry import Registered, registered
-from dlx.core.settings import CrossValidation, NumSeeds, Search, Seeds, Settings, Training
+from dlx.core.settings import CrossValidation, Curvature, NumSeeds, Search, Seeds, Settings, Training
 from dlx.core.surface import Surface
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=64)]
@@ -69,6 +69,8 @@ class Experiment(Settings):
     """How `dlx cv` judges each setting of a search."""
     search: Search = Search()
     """Which settings `dlx cv` tries; without a space, the config alone."""
+    curvature: Curvature = Curvature()
+    """What `dlx curvature` looks at."""
     device: Device = "auto"
     """Where to compute: cpu, cuda, cuda:N for the GPU numbered N; auto takes a GPU if there is one."""
     dtype: Literal["float32", "float64"] = "float32"
@@ -103,6 +105,8 @@ class SurfaceExperiment(Settings):
     """The update rules that go down, each with its learning rate."""
     steps: PositiveInt = 200
     """Steps that each of them takes."""
+    curvature: Curvature = Curvature()
+    """What `dlx curvature` looks at."""
     device: Device = "auto"
     """Where to compute: cpu, cuda, cuda:N for the GPU numbered N; auto takes a GPU if there is one."""
     threads: Threads = 1

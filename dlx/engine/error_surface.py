@@ -135,6 +135,11 @@ class ErrorSurface:
 
         return collect(self.evaluate(len(points), write), len(points))
 
+    def jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the outputs for the examples at one point, [B, C], and their Jacobian, [B, C, P]."""
+        outputs, jacobian = self.alone.jacobian(theta[None])
+        return outputs[0], jacobian[0]
+
     def evaluate(self, count: int, write: Write, read: Read | None = None) -> Iterator[tuple[range, Tensor]]:
         """Evaluate f at many points as members of one population, in chunks, on all cores.
 

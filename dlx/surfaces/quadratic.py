@@ -25,7 +25,7 @@ class Quadratic(Surface):
     """
 
     name: Literal["quadratic"] = "quadratic"
-    condition: Annotated[float, Field(ge=1, le=1e12)] = 10.0
+    condition: Annotated[float, Field(ge=1, le=1e10)] = 10.0
     """Condition number: the largest curvature over the smallest, which is 1."""
     angle: Annotated[float, Field(ge=-360, le=360)] = 0.0
     """By how many degrees the axes of the bowl are turned against those of the variables."""
