@@ -12,7 +12,7 @@ from dlx.config.check_split import SPLIT, largest_train, split_draws, split_of_d
 from dlx.config.diagnostics import Fault
 from dlx.config.keys import members
 from dlx.core.definition import Dataset, Definition, FirstOrder, Loss, Metric, Model, Optimizer, Prior, Schedule
-from dlx.core.settings import EarlyStopping
+from dlx.core.settings import Curvature, EarlyStopping
 from dlx.core.surface import Surface
 from dlx.core.types import Examples
 from dlx.data.batches import num_steps
@@ -188,6 +188,13 @@ def _batch(data: Dataset, batch_size: int | str, examples: Examples) -> Iterator
         yield Fault(("training", "batch_size"), message, f"set training.batch_size={largest} or less, or full")
 
 
+def _curvature_batch(data: Dataset, curvature: Curvature, examples: Examples) -> Iterator[Fault]:
+    largest = largest_train(data, examples)
+    if curvature.batch_size is not None and largest is not None and curvature.batch_size > largest:
+        message = f"a batch of {curvature.batch_size} is larger than the training part, which has {largest} examples"
+        yield Fault(("curvature", "batch_size"), message, f"set curvature.batch_size={largest} or less, or null")
+
+
 def _start(surface: Surface, start: Sequence[float] | None) -> Iterator[Fault]:
     if start is not None and len(start) != surface.dimension:
         message = f"`start` has {len(start)} numbers, but `{surface.name}` has {surface.dimension} variables"
@@ -218,6 +225,7 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     split_of_data,
     split_draws,
     _batch,
+    _curvature_batch,
     _optimizer,
     _schedule,
     _clipping,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -44,8 +44,14 @@ def tunable_names(section: type[BaseModel]) -> tuple[str, ...]:
 
 
 class Settings(BaseModel):
-    """Base of a section: unknown keys and wrong types are errors, and values do not change."""
+    """Base of a section: unknown keys and wrong types are errors, and values do not change.
 
+    Attributes:
+        noted: Whether the rules of ``config/check.py`` know its keys by their names alone. Only the top level and
+            ``training`` are such: keys of other sections (``cv.seeds``, ``curvature.batch_size``) may have the same.
+    """
+
+    noted: ClassVar[bool] = False
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
@@ -59,7 +65,7 @@ class Settings(BaseModel):
     @classmethod
     def _note(cls, value: Any, info: ValidationInfo) -> Any:
         """Leave what could be read in the context, also where another key has a fault: it can still be checked."""
-        if info.context is not None:
+        if info.context is not None and cls.noted:
             info.context[info.field_name] = value
         return value
 
@@ -119,6 +125,7 @@ class EarlyStopping(Settings):
 class Training(Settings):
     """How long, in what portions, and with what done to inputs, weights and gradients on the way."""
 
+    noted: ClassVar[bool] = True
     epochs: PositiveInt = 30
     """Passes over the training examples."""
     batch_size: PositiveInt | Literal["full"] = 64

@@ -58,6 +58,7 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         ("cv", {"--cell", "--device", "--runs-dir", "--name", "--quiet", "--json"}),
         ("resume", {"--quiet", "--json"}),
         ("inspect", {"--device", "--json"}),
+        ("curvature", {"--device", "--runs-dir", "--name", "--quiet", "--json"}),
         ("config", set()),
         ("schema", set()),
         ("list", set()),
@@ -66,7 +67,8 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 )
 def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
     group: Any = typer.main.get_command(app)
-    assert set(group.commands) == {"train", "cv", "resume", "inspect", "config", "schema", "list", "describe"}
+    commands = {"train", "cv", "resume", "inspect", "curvature", "config", "schema", "list", "describe"}
+    assert set(group.commands) == commands
     options = {
         name
         for parameter in group.commands[command].params
