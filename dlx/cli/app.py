@@ -150,12 +150,32 @@ def inspect(
 
 
 @app.command()
+def curvature(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
+    ],
+    overrides: Overrides = None,
+    device: Device = None,
+    runs_dir: RunsDir = Path("runs"),
+    name: Name = None,
+    plugins: Plugins = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Look at slope and curvature around a model's weights, or around a point of an analytic surface."""
+    _announce(quiet)
+    from dlx.commands.curvature import curvature as command
+
+    _show(command(config, _changes(overrides, device, name), runs_dir, plugins or []), quiet, json)
+
+
+@app.command()
 def config(config: Config, overrides: Overrides = None, plugins: Plugins = None) -> None:
     """Print the config with every default and override filled in."""
     from dlx.config.experiment import resolved_yaml
-    from dlx.config.load import load_experiment
+    from dlx.config.load import load_any
 
-    sys.stdout.write(resolved_yaml(load_experiment(config, overrides or [], plugins or []).experiment))
+    sys.stdout.write(resolved_yaml(load_any(config, overrides or [], plugins or []).experiment))
 
 
 @app.command()

@@ -17,6 +17,8 @@ from dlx.cli.console import open_console, print_labelled, print_text
 from dlx.cli.views import LiveLines, Pace, PlainLines, Silent
 from dlx.core.errors import DlxError, RunInterruptedError
 from dlx.core.records import AnalysisStarted, Finished, Record, SearchStarted, Started
+from dlx.reporting.curvature_sentences import curvature_headline, curvature_sentences
+from dlx.reporting.curvature_tables import curvature_tables
 from dlx.reporting.gradcheck_tables import cost_sentence, gradcheck_sentences, gradcheck_tables
 from dlx.reporting.search_sentences import search_headline, search_sentences
 from dlx.reporting.search_tables import search_tables
@@ -124,6 +126,8 @@ def result_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]
         return search_lines(result, run_dir)
     if result["command"] == "gradcheck":
         return gradcheck_lines(result, run_dir)
+    if result["command"] == "curvature":
+        return curvature_lines(result, run_dir)
     lines = table_lines([*score_tables(result), member_table(result)])
     remarks = remark_texts(result)
     more = [f"and {len(remarks) - MAX_REMARKS} more seeds: see report.md"] if len(remarks) > MAX_REMARKS else []
@@ -151,6 +155,13 @@ def gradcheck_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, st
     lines += [("", ""), *((sentence, "") for sentence in sentences), ("", "")]
     style = {"ok": "bold green", "suspicious": "bold yellow"}.get(result["status"], "bold red")
     return [*lines, (f"gradient {result['status']}", style), (f"run directory  {run_dir}", "")]
+
+
+def curvature_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]:
+    """Write what a look at the curvature came to: lines with their styles."""
+    lines = table_lines(curvature_tables(result))
+    lines += [("", ""), *((sentence, "") for sentence in curvature_sentences(result)), ("", "")]
+    return [*lines, (curvature_headline(result), "bold green"), (f"run directory  {run_dir}", "")]
 
 
 def table_lines(tables: Iterable[Table]) -> list[tuple[str, str]]:

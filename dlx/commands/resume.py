@@ -19,6 +19,8 @@ from dlx.engine.population import Population
 from dlx.tracking.run_dir import RunDir
 
 GROWABLE = "training.epochs"
+RESUMABLE = ("train", "cv")
+"""Commands whose runs can go on: an analysis is over within minutes."""
 
 
 def resume(path: Path, overrides: Sequence[str], plugins: Sequence[Path] = ()) -> Iterator[Record]:
@@ -44,13 +46,11 @@ def resume(path: Path, overrides: Sequence[str], plugins: Sequence[Path] = ()) -
         if not config.exists():
             raise RunError(f"{path} was stopped before it began; train anew")
         command = run.facts["command"]
+        if command not in RESUMABLE:
+            raise RunError(f"{path} is a run of dlx {command}, which is not resumed: run it again on {config}")
         if command == "cv":
             yield from resume_search(run, overrides, plugins)
             return
-        if command != "train":
-            raise RunError(
-                f"{path} is of dlx {command}, which takes seconds and is not resumed: run it again on {config}"
-            )
         before = load_experiment(config, plugins=plugins).experiment
         loaded, examples = load_experiment_and_data(config, overrides, plugins)
         refuse_changes(before, loaded.experiment, {GROWABLE: before.training.epochs}, "train")

@@ -13,7 +13,7 @@ from torch import Tensor
 from dlx.commands.facts import describe_data, spell
 from dlx.commands.plan import Plan
 from dlx.config.experiment import Experiment
-from dlx.config.load import load_experiment_and_data
+from dlx.config.load import load_experiment, load_experiment_and_data
 from dlx.core.errors import CheckpointError, RunError
 from dlx.core.types import Examples
 from dlx.data.splits import Indices
@@ -84,7 +84,7 @@ def load_subject(
     Raises:
         DlxError: For everything that a user can mend.
     """
-    config = _config_of(path) if path.is_dir() else path
+    config = config_of(path) if path.is_dir() else path
     loaded, examples = load_experiment_and_data(config, [*overrides, f"dtype={dtype}"], plugins)
     experiment = loaded.experiment.model_copy(update={"seeds": (loaded.experiment.seed_list[0],)})
     plan = Plan.make(experiment, examples)
@@ -109,8 +109,12 @@ def load_subject(
     )
 
 
-def _config_of(run: Path) -> Path:
-    """Give the config of the weights in a run directory; a search has them of the setting that it chose."""
+def config_of(run: Path) -> Path:
+    """Give the config of the weights in a run directory; a search has them of the setting that it chose.
+
+    Raises:
+        RunError: If it is no run directory, or one that has no config.
+    """
     best, resolved = run / "best.yaml", run / "config.resolved.yaml"
     if not (run / "run.json").is_file() or not resolved.is_file():
         raise RunError(f"{run} is not a run: expected a folder with run.json and config.resolved.yaml, or a YAML file")
@@ -119,13 +123,13 @@ def _config_of(run: Path) -> Path:
 
 def _weights_file(run: Path, seed: int) -> Path:
     """Find the weights of a seed in a run directory."""
+    seeds = load_experiment(config_of(run)).experiment.seed_list
     folder = run / "checkpoints"
-    for file in (folder / f"seed-{seed}" / "best.safetensors", folder / "best.safetensors"):
-        if file.is_file():
-            return file
-    known = sorted(each.parent.name for each in folder.glob("seed-*/best.safetensors"))
-    hint = f"; there are those of {', '.join(known)}" if known else "; train it first: dlx resume " + str(run)
-    raise RunError(f"{run} has no best weights of seed {seed}{hint}")
+    file = folder / ("best.safetensors" if len(seeds) == 1 else f"seed-{seed}/best.safetensors")
+    if seed in seeds and file.is_file():
+        return file
+    hint = f"train it first: dlx resume {run}" if seed in seeds else f"its seeds: {', '.join(map(str, seeds))}"
+    raise RunError(f"{run} has no best weights of seed {seed}; {hint}")
 
 
 def _read_weights(file: Path, member: Member) -> Tensor:

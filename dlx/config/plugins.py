@@ -19,7 +19,7 @@ from dlx.config.source import Source, read_source
 from dlx.core.errors import ConfigError, UsageError
 from dlx.core.plugins import Plugin, PluginFile, load_plugin, read_plugin
 from dlx.core.registry import use
-from dlx.core.settings import PluginRecord
+from dlx.core.settings import PluginRecord, Settings
 
 RUN_FILE = "run.json"
 """What every run directory has."""
@@ -27,12 +27,15 @@ SHOWN_DIGITS = 12
 """Digits of a SHA-256 in messages: enough to tell files apart."""
 
 
-def read_config(path: Path, overrides: Sequence[str], named: Sequence[Path]) -> Source:
+def read_config(
+    path: Path, overrides: Sequence[str], named: Sequence[Path], schema: type[Settings] = Experiment
+) -> Source:
     """Read a config file, apply overrides, and put its plugins, and no others, in use.
 
     Args:
         path: The file.
         overrides: ``KEY=VALUE`` strings, applied in their order; those of ``plugins`` count, too.
+        schema: What the config is read as.
         named: Plugins that the user names beside it: to be loaded, too, or where the config has records, allowed to be.
 
     Returns:
@@ -45,7 +48,7 @@ def read_config(path: Path, overrides: Sequence[str], named: Sequence[Path]) -> 
     use(())
     files = {file.sha256: file for file in map(read_plugin, named)}
     written = read_source(path)
-    source = apply_overrides(written, overrides, Experiment)
+    source = apply_overrides(written, overrides, schema)
     entries = _entries(source)
     num_written = len(entries)
     if records := {entry["sha256"]: entry["path"] for entry in entries if _is_record(entry)}:
@@ -73,7 +76,7 @@ def read_config(path: Path, overrides: Sequence[str], named: Sequence[Path]) -> 
     if faults:
         raise ConfigError(render([*source.faults, *faults], source))
     if entries:  # anew: only now it is known which keys the plugins' definitions have
-        source = apply_overrides(written, overrides, Experiment)
+        source = apply_overrides(written, overrides, schema)
         source.tree["plugins"] = entries
     return source
 

@@ -47,11 +47,11 @@ class Settings(BaseModel):
     """Base of a section: unknown keys and wrong types are errors, and values do not change.
 
     Attributes:
-        is_noted: Whether its values are noted one by one in the context of the validation, by their own names.
+        noted: Whether the rules of ``config/check.py`` know its keys by their names alone. Only the top level and
+            ``training`` are such: keys of other sections (``cv.seeds``, ``curvature.batch_size``) may have the same.
     """
 
-    is_noted: ClassVar[bool] = False
-
+    noted: ClassVar[bool] = False
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
@@ -65,7 +65,7 @@ class Settings(BaseModel):
     @classmethod
     def _note(cls, value: Any, info: ValidationInfo) -> Any:
         """Leave what could be read in the context, also where another key has a fault: it can still be checked."""
-        if info.context is not None and cls.is_noted:
+        if info.context is not None and cls.noted:
             info.context[info.field_name] = value
         return value
 
@@ -136,8 +136,7 @@ class EarlyStopping(Settings):
 class Training(Settings):
     """How long, in what portions, and with what done to inputs, weights and gradients on the way."""
 
-    is_noted: ClassVar[bool] = True
-
+    noted: ClassVar[bool] = True
     epochs: PositiveInt = 30
     """Passes over the training examples."""
     batch_size: PositiveInt | Literal["full"] = 64
@@ -245,3 +244,21 @@ class Search(Settings):
     before it a larger one. null is fewer parameters, then a larger precision of the prior."""
     seed: Seed = 0
     """Seed of what is drawn."""
+
+
+class Curvature(Settings):
+    """What `dlx curvature` looks at, and how closely."""
+
+    batch_size: PositiveInt | None = None
+    """Training examples whose error is looked at, the first of the training part; null is all of them."""
+    directions: Annotated[int, Field(ge=2, le=100_000)] = 100
+    """Random directions along which slope and curvature are taken."""
+    dense: Annotated[int, Field(ge=0, le=20_000)] = 2000
+    """Parameters up to which the whole Hessian is built; beyond, its extreme eigenvalues are found by Lanczos's
+    method."""
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Lanczos's method stops when both extreme eigenvalues are known to this share of their size."""
+    max_steps: Annotated[int, Field(ge=2, le=10_000)] = 100
+    """Products with the Hessian that Lanczos's method takes at most; it keeps as many vectors of all parameters."""
+    seed: Seed = 0
+    """Seed of random directions and starts."""

@@ -60,6 +60,7 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         ("gradcheck", {"--self-test", "--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
         ("resume", {"--plugin", "--quiet", "--json"}),
         ("inspect", {"--device", "--plugin", "--json"}),
+        ("curvature", {"--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
         ("config", {"--plugin"}),
         ("schema", {"--plugin"}),
         ("list", {"--plugin"}),
@@ -69,7 +70,7 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
     group: Any = typer.main.get_command(app)
     assert set(group.commands) == {
-        "train", "cv", "gradcheck", "resume", "inspect", "config", "schema", "list", "describe",
+        "train", "cv", "gradcheck", "curvature", "resume", "inspect", "config", "schema", "list", "describe",
     }  # fmt: skip
     options = {
         name
@@ -255,7 +256,7 @@ def test_schema(dlx: Any) -> None:
     shown = dlx("schema")
     schema = json.loads(shown.out)
     assert (shown.code, shown.err) == (0, "")
-    assert {"data", "model", "loss", "training"} <= set(schema["properties"])
+    assert {"data", "model", "loss", "training"} <= set(schema["$defs"]["Experiment"]["properties"])
 
 
 def test_inspect(dlx: Any, tmp_path: Path) -> None:
