@@ -82,7 +82,7 @@ def test_a_kink_changes_the_pattern(name: str) -> None:
     assert torch.equal(pattern(function, far), pattern(function, far + 1e-3))
 
 
-@pytest.mark.parametrize("name", set(KINKED) - {"nn.ReLU in place"})
+@pytest.mark.parametrize("name", [name for name in KINKED if "in place" not in name])
 def test_each_row_has_its_own_pattern_under_vmap(name: str) -> None:
     function, kink = KINKED[name]
     rows = torch.stack(beside(kink))
