@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from dlx.core.noise import random_normal
@@ -58,6 +58,7 @@ class EmpiricalRisk:
         self.num_streams = len(OWN_STREAMS) + len(self._keyed)
         self._replay = Replay(self._value_and_gradient, fixed=(rows.theta,))
         self._replay_value = Replay(self._value_alone, fixed=(rows.theta,))
+        self._replay_behind = Replay(self._value_behind, fixed=(rows.theta,))
         self._replay_hessian = Replay(self._hessian_times, fixed=(rows.theta,))
         self._replay_gauss_newton = Replay(self._gauss_newton_times, fixed=(rows.theta,))
 
@@ -104,6 +105,30 @@ class EmpiricalRisk:
         """Give the values at the rows of theta, [M], on the current batch."""
         (value,) = self._keep(self._replay_value(theta, *self._batch))
         return value
+
+    @property
+    def first_layer(self) -> str | None:
+        """The name of the layer that the inputs meet first, where the model is a row of layers and it is linear."""
+        module = self._rows.module
+        is_linear = type(module) is nn.Sequential and len(module) > 0 and isinstance(module[0], nn.Linear)
+        return next(name for name, _ in module.named_children()) if is_linear else None
+
+    def first_outputs(self, theta: Tensor) -> Tensor:
+        """Give what the ``first_layer`` gives for the first row's current batch with parameters [K, P], [K, H, B]."""
+        begin = f"{self.first_layer}."
+        named = {name: each for name, each in self._rows.layout.unflatten(theta).items() if name.startswith(begin)}
+        named = {name.removeprefix(begin): each for name, each in named.items()}
+        layer, inputs = self._rows.module[0], self._batch.inputs[0]
+        return vmap(lambda own: functional_call(layer, own, (inputs,)))(named).mT.contiguous()
+
+    def value_behind(self, theta: Tensor, hidden: Tensor) -> Tensor:
+        """Give the values at the rows of theta, [M], on the current batch, what its first layer gives being known.
+
+        Args:
+            theta: [M, P].
+            hidden: What the ``first_layer`` at each row gives for the batch, [M, B, H], without noise.
+        """
+        return self._replay_behind(theta, hidden, *self._batch)[0]
 
     def hessian_times(self, theta: Tensor, vectors: Tensor) -> Tensor:
         """Multiply the Hessians at the rows of theta, [M, P], with vectors, [K, M, P]."""
@@ -155,19 +180,29 @@ class EmpiricalRisk:
 
         return derivatives.Composite(lambda theta: self._outputs(theta, batch)[0], slope, self._penalty)
 
-    def _outputs(self, theta: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Give the outputs for the batch, [M, B, C], differentiable, and the model's new statistics, [M, Q], if any."""
+    def _outputs(
+        self, theta: Tensor, batch: Batch, hidden: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Give the outputs for the batch, [M, B, C], differentiable, and the model's new statistics, [M, Q], if any.
+
+        Args:
+            theta: [M, P].
+            batch: The batch.
+            hidden: What the first layer gives for it, [M, B, H], where that is known.
+        """
         rows = self._rows
         rows.module.train()
+        module, known = (rows.module, None) if hidden is None else (rows.module[1:], f"{self.first_layer}.")
 
         def forward(named: dict[str, Tensor], inputs: Tensor, weights: Tensor, keys: Tensor) -> Any:
             named = named | dict.fromkeys(self._weighted, weights) | dict(zip(self._keyed, keys.unbind(0), strict=True))
-            outputs = functional_call(rows.module, named, (inputs,))
+            outputs = functional_call(module, named, (inputs,))
             return outputs, [named[name] for name in rows.layout.statistics]  # what the module assigned is put there
 
-        theta, inputs = self._add_noise(theta, batch)
+        theta, inputs = self._add_noise(theta, batch) if hidden is None else (theta, hidden)
         statistics = rows.layout.unflatten_statistics(rows.statistics)
         named = rows.layout.unflatten(theta) | statistics | rows.constants
+        named = {name: each for name, each in named.items() if known is None or not name.startswith(known)}
         # A batch that all rows share is no axis of the inputs: one product for all rows instead of one for each.
         is_shared = len(inputs) > 1 and inputs.stride(0) == 0
         each = vmap(forward, in_dims=(0, None if is_shared else 0, 0, 0))
@@ -176,13 +211,13 @@ class EmpiricalRisk:
         )
         return outputs, (torch.cat([each.flatten(1) for each in moved], 1).detach(),) if moved else ()
 
-    def _value(self, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+    def _value(self, theta: Tensor, batch: Batch, hidden: Tensor | None = None) -> tuple[Tensor, ...]:
         """Give the objectives, [M], differentiable, and the model's new statistics, [M, Q], if any."""
 
         def losses(h: dict[str, Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
             return self._rows.recipe.loss.value(outputs, targets, Hyper(h))
 
-        outputs, moved = self._outputs(theta, batch)
+        outputs, moved = self._outputs(theta, batch, hidden)
         value = (vmap(losses)(self._loss_h, outputs, batch.targets) * batch.weights).sum(1)
         return (value if self._rows.recipe.prior is None else value + self._penalty(theta)), *moved
 
@@ -207,6 +242,9 @@ class EmpiricalRisk:
 
     def _value_alone(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
         return self._value(theta, Batch(*batch))
+
+    def _value_behind(self, theta: Tensor, hidden: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
+        return self._value(theta, Batch(*batch), hidden)
 
     @torch.enable_grad()
     def _value_and_gradient(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
