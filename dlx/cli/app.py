@@ -124,9 +124,9 @@ def inspect(
 def config(config: Config, overrides: Overrides = None) -> None:
     """Print the config with every default and override filled in."""
     from dlx.config.experiment import resolved_yaml
-    from dlx.config.load import load_experiment
+    from dlx.config.load import load_any
 
-    sys.stdout.write(resolved_yaml(load_experiment(config, overrides or []).experiment))
+    sys.stdout.write(resolved_yaml(load_any(config, overrides or []).experiment))
 
 
 @app.command()

@@ -11,11 +11,13 @@ from dlx.config.keys import declared, is_family, members
 from dlx.core.definition import Activation, Definition, Loss, Metric
 from dlx.core.errors import UsageError
 from dlx.core.registry import nearest
+from dlx.core.surface import Surface
 
 KINDS: dict[str, type[Definition]] = {
     key: family for key, field in Experiment.model_fields.items() if is_family(family := declared(field.annotation))
-} | {"activation": Activation}
-"""Families by the keys that name their definitions in a config; an activation stands within a model."""
+} | {"activation": Activation, "surface": Surface}
+"""Families by the keys that name their definitions in a config; an activation stands within a model, a surface in a
+config of its own."""
 BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 TYPES = {
     "integer": "a whole number",

@@ -13,6 +13,7 @@ from dlx.config.diagnostics import Fault
 from dlx.config.keys import members
 from dlx.core.definition import Dataset, Definition, FirstOrder, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.settings import EarlyStopping
+from dlx.core.surface import Surface
 from dlx.core.types import Examples
 from dlx.data.batches import num_steps
 
@@ -187,6 +188,21 @@ def _batch(data: Dataset, batch_size: int | str, examples: Examples) -> Iterator
         yield Fault(("training", "batch_size"), message, f"set training.batch_size={largest} or less, or full")
 
 
+def _start(surface: Surface, start: Sequence[float] | None) -> Iterator[Fault]:
+    if start is not None and len(start) != surface.dimension:
+        message = f"`start` has {len(start)} numbers, but `{surface.name}` has {surface.dimension} variables"
+        yield Fault(("start",), message, "give one for each, or leave it out")
+
+
+def _surface_optimizers(optimizers: Sequence[Optimizer]) -> Iterator[Fault]:
+    for i, optimizer in enumerate(optimizers):
+        if optimizer.needs_outputs:
+            message = f"`{optimizer.name}` needs the outputs of a model, which an analytic surface has not"
+            known: dict[str, Any] = members(Optimizer)
+            fitting = ", ".join(name for name, other in known.items() if not other.needs_outputs)
+            yield Fault(("optimizers", i), message, f"rules that fit: {fitting}")
+
+
 RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _seeds,
     _precision,
@@ -205,4 +221,6 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _optimizer,
     _schedule,
     _clipping,
+    _start,
+    _surface_optimizers,
 )

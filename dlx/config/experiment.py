@@ -9,13 +9,17 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, PositiveInt
+from pydantic.json_schema import models_json_schema
 
 from dlx.config.source import FLOAT, LEADING_ZERO, NOT_FINITE
 from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.registry import Registered, registered
-from dlx.core.settings import CrossValidation, NumSeeds, Search, Seeds, Settings, Training
+from dlx.core.settings import CrossValidation, Curvature, NumSeeds, Search, Seeds, Settings, Training
+from dlx.core.surface import Surface
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=64)]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")]
+Threads = Annotated[PositiveInt, Field(le=256)]
 DEFAULT_METRICS = {"classification": "accuracy", "regression": "r2"}
 
 
@@ -65,13 +69,15 @@ class Experiment(Settings):
     """How `dlx cv` judges each setting of a search."""
     search: Search = Search()
     """Which settings `dlx cv` tries; without a space, the config alone."""
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")] = "auto"
+    curvature: Curvature = Curvature()
+    """What `dlx curvature` looks at."""
+    device: Device = "auto"
     """Where to compute: cpu, cuda, cuda:N for the GPU numbered N; auto takes a GPU if there is one."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of parameters and data."""
     tf32: bool = False
     """Whether a GPU may round the factors of float32 products to 10 bits: faster, less exact."""
-    threads: Annotated[PositiveInt, Field(le=256)] = 1
+    threads: Threads = 1
     """Kernel threads of one worker."""
 
     @property
@@ -80,7 +86,39 @@ class Experiment(Settings):
         return range(self.seeds) if isinstance(self.seeds, int) else self.seeds
 
 
-def resolved_yaml(experiment: Experiment) -> str:
+class SurfaceExperiment(Settings):
+    """An experiment on an analytic surface, which stands for data, model and loss. All is computed in float64."""
+
+    name: Name | None = None
+    """Name of the experiment in the names of its runs: at most 64 letters, digits, `.`, `_`, `-`, not beginning with
+    `.`; null takes that of the config file."""
+    seeds: NumSeeds | Seeds = 1
+    """Seeds of what is drawn: a number n stands for 0 to n-1, a list for itself."""
+    surface: Annotated[Surface, Registered()]
+    """The function."""
+    start: Annotated[tuple[float, ...], Field(strict=False)] | None = None
+    """The point that is looked at and from which optimizers go down, a number for each variable; null is the
+    surface's usual one."""
+    optimizers: Annotated[tuple[Annotated[Optimizer, Registered()], ...], Field(strict=False)] = Field(
+        default_factory=lambda: (_build(Optimizer, "adam"),), json_schema_extra={"default": ["adam"]}
+    )
+    """The update rules that go down, each with its learning rate."""
+    steps: PositiveInt = 200
+    """Steps that each of them takes."""
+    curvature: Curvature = Curvature()
+    """What `dlx curvature` looks at."""
+    device: Device = "auto"
+    """Where to compute: cpu, cuda, cuda:N for the GPU numbered N; auto takes a GPU if there is one."""
+    threads: Threads = 1
+    """Kernel threads of one worker."""
+
+    @property
+    def point(self) -> tuple[float, ...]:
+        """The point that is looked at, [n]."""
+        return self.surface.start if self.start is None else self.start
+
+
+def resolved_yaml(experiment: Experiment | SurfaceExperiment) -> str:
     """Write a config with every default filled in; it loads again to an equal experiment."""
     tree = experiment.model_dump(mode="json")
     return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
@@ -101,9 +139,19 @@ def example_yaml(key: str, definition: Definition) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """Describe the config as a JSON Schema (2020-12), for editors that complete and check YAML."""
-    schema = Experiment.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "dlx experiment"}
+    """Describe the config as a JSON Schema (2020-12), for editors that complete and check YAML.
+
+    What has a key ``surface`` is a ``SurfaceExperiment``, anything else an ``Experiment``.
+    """
+    _, schema = models_json_schema([(Experiment, "validation"), (SurfaceExperiment, "validation")])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "dlx experiment",
+        "if": {"required": ["surface"]},
+        "then": {"$ref": "#/$defs/SurfaceExperiment"},
+        "else": {"$ref": "#/$defs/Experiment"},
+        **schema,
+    }
 
 
 class _Dumper(yaml.SafeDumper):

@@ -8,24 +8,28 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from dlx.config.check import contradictions
 from dlx.config.diagnostics import Fault, KeyPath, describe, render
-from dlx.config.experiment import Experiment
+from dlx.config.experiment import Experiment, SurfaceExperiment
 from dlx.config.explain import explain, problems
 from dlx.config.keys import chosen, value_at
 from dlx.config.overrides import apply_overrides
 from dlx.config.source import Source, read_source
 from dlx.core.definition import Dataset
-from dlx.core.errors import ConfigError, DataError
+from dlx.core.errors import ConfigError, DataError, UsageError
 from dlx.core.settings import CrossValidation
 from dlx.core.types import Examples
 
 Sections = dict[str, Any]
 """What could be read of a config: the value of each key that has no fault, of the top level and of ``training``."""
+
+SURFACE_COMMANDS = ("dlx config", "dlx curvature")
+"""Commands that read a config of an analytic surface."""
+E = TypeVar("E", Experiment, SurfaceExperiment)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,14 @@ class Loaded:
     """A config that has been read: what it means, and how it is written."""
 
     experiment: Experiment
+    source: Source
+
+
+@dataclass(frozen=True)
+class LoadedSurface:
+    """A config of an analytic surface that has been read: what it means, and how it is written."""
+
+    experiment: SurfaceExperiment
     source: Source
 
 
@@ -50,9 +62,66 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Loaded:
         UsageError: If there is no such file, or it cannot be read.
         ConfigError: If the config has faults; the message shows all of them.
     """
-    source = apply_overrides(read_source(path), overrides, Experiment)
-    experiment, sections, faults = interpret(source)
-    return _finish(path, source, experiment, [*faults, *contradictions(sections)])
+    return _load_experiment(_read_experiment(path), overrides)
+
+
+def _load_experiment(written: Source, overrides: Sequence[str]) -> Loaded:
+    source = apply_overrides(written, overrides, Experiment)
+    experiment, sections, faults = interpret(source, Experiment)
+    return Loaded(_finish(source, experiment, [*faults, *contradictions(sections)]), source)
+
+
+def load_surface(path: Path, overrides: Sequence[str] = ()) -> LoadedSurface:
+    """Read, override and validate a config of an analytic surface.
+
+    Args:
+        path: The file.
+        overrides: ``KEY=VALUE`` strings, applied in their order.
+
+    Returns:
+        The experiment, its ``name`` filled in, and its source.
+
+    Raises:
+        UsageError: If there is no such file, or it cannot be read.
+        ConfigError: If the config has faults; the message shows all of them.
+    """
+    return _load_surface(read_source(path), overrides)
+
+
+def _load_surface(written: Source, overrides: Sequence[str]) -> LoadedSurface:
+    source = apply_overrides(written, overrides, SurfaceExperiment)
+    experiment, sections, faults = interpret(source, SurfaceExperiment)
+    return LoadedSurface(_finish(source, experiment, [*faults, *contradictions(sections)]), source)
+
+
+def load_any(path: Path, overrides: Sequence[str] = ()) -> Loaded | LoadedSurface:
+    """Read a config of a model or of an analytic surface, whichever it is; as ``load_experiment``."""
+    source = read_source(path)
+    return _load_surface(source, overrides) if _has_surface(source) else _load_experiment(source, overrides)
+
+
+def is_of_surface(path: Path) -> bool:
+    """Tell whether a config file names an analytic surface, which stands for data, model and loss.
+
+    Raises:
+        UsageError: If there is no such file, or it cannot be read.
+    """
+    return _has_surface(read_source(path))
+
+
+def _has_surface(source: Source) -> bool:
+    return isinstance(source.tree, dict) and "surface" in source.tree
+
+
+def _read_experiment(path: Path) -> Source:
+    """Read a config file that is not one of an analytic surface."""
+    source = read_source(path)
+    if _has_surface(source):
+        raise UsageError(
+            f"{path} names a `surface`, a formula that stands for data, model and loss, but here there must be data, "
+            f"model and loss; a config of a surface is for: {', '.join(SURFACE_COMMANDS)}"
+        )
+    return source
 
 
 def load_experiment_and_data(
@@ -70,9 +139,9 @@ def load_experiment_and_data(
         ConfigError: If the config has faults or does not fit its data; the message shows all faults.
         DataError: If the config has no fault, but its data cannot be read.
     """
-    source = apply_overrides(read_source(path), overrides, Experiment)
+    source = apply_overrides(_read_experiment(path), overrides, Experiment)
     source = _with_folds(source) if cross_validated else source
-    experiment, sections, faults = interpret(source)
+    experiment, sections, faults = interpret(source, Experiment)
     examples, trouble = None, None
     try:
         dataset = _dataset(sections, source.tree)
@@ -83,7 +152,7 @@ def load_experiment_and_data(
     faults += contradictions(known)
     if cross_validated and experiment is not None and experiment.cv.nested and not faults:
         faults = contradictions({**known, "data": _beside_outer_fold(experiment.data)})
-    loaded = _finish(path, source, experiment, faults)
+    loaded = Loaded(_finish(source, experiment, faults), source)
     if trouble is not None or examples is None:
         raise trouble or AssertionError("a config without faults has data")
     return loaded, examples
@@ -133,27 +202,32 @@ def _beside_outer_fold(data: Dataset) -> Dataset:
     return data.model_copy(update={"split": data.split.model_copy(update={"outer_fold": 0})})
 
 
-def interpret(source: Source) -> tuple[Experiment | None, Sections, list[Fault]]:
-    """Validate what a source says: the experiment if all is well, what could be read if not, and the faults."""
+def interpret(source: Source, root: type[E]) -> tuple[E | None, Sections, list[Fault]]:
+    """Validate what a source says: the experiment if all is well, what could be read if not, and the faults.
+
+    Args:
+        source: The config.
+        root: Its schema.
+    """
     sections: Sections = {}
     faults = list(source.faults)
     try:
-        experiment = _validate(source, sections)
+        experiment = _validate(source, sections, root)
     except ValidationError as error:
         experiment = None
         # What cannot be read has no value, so what the schema says about it would be misleading.
         unread = {fault.path for fault in faults if fault.path}
-        faults += [fault for fault in explain(error, source, Experiment) if not _begins_with(fault.path, unread)]
+        faults += [fault for fault in explain(error, source, root) if not _begins_with(fault.path, unread)]
     unjudged = {str(key) for fault in faults for key in fault.path}
     if isinstance(source.tree, dict) and "metrics" not in source.tree:
         unjudged.add("metrics")  # they follow from the loss; where that does not fit they are not to blame
     return experiment, {name: value for name, value in sections.items() if name not in unjudged}, faults
 
 
-def _validate(source: Source, sections: Sections) -> Experiment:
+def _validate(source: Source, sections: Sections, root: type[E]) -> E:
     """Validate the tree; a scalar without quotes is text where the schema wants text: ``name: 1e-3``."""
     try:
-        return Experiment.model_validate(source.tree, context=sections)
+        return root.model_validate(source.tree, context=sections)
     except ValidationError as error:
         wanted = [one.path for one in problems(error, source.tree) if one.error["type"] == "string_type"]
         texts = {path: source.places[path].text for path in wanted if path in source.places}
@@ -162,7 +236,7 @@ def _validate(source: Source, sections: Sections) -> Experiment:
             raise
         for path, text in texts.items():
             value_at(source.tree, path[:-1])[path[-1]] = text
-        return Experiment.model_validate(source.tree, context=sections)
+        return root.model_validate(source.tree, context=sections)
 
 
 def _begins_with(path: KeyPath, prefixes: set[KeyPath]) -> bool:
@@ -182,11 +256,11 @@ def _dataset(sections: Sections, tree: Any) -> Dataset | None:
     return readable.get("data")
 
 
-def _finish(path: Path, source: Source, experiment: Experiment | None, faults: Sequence[Fault]) -> Loaded:
+def _finish(source: Source, experiment: E | None, faults: Sequence[Fault]) -> E:
     """Raise what is wrong, or give the experiment with its name."""
     if faults or experiment is None:
         raise ConfigError(render(faults, source))
-    return Loaded(experiment.model_copy(update={"name": experiment.name or _name_of_file(path)}), source)
+    return experiment.model_copy(update={"name": experiment.name or _name_of_file(source.path)})
 
 
 def _name_of_file(path: Path) -> str:

@@ -121,7 +121,7 @@ class Space:
 
     def examine(self, source: Source) -> tuple[Experiment | None, list[Fault]]:
         """Check the config with the values of a trial: the experiment, if the schema allows it, and its faults."""
-        experiment, sections, faults = interpret(source)
+        experiment, sections, faults = interpret(source, Experiment)
         faults += contradictions({**sections, "examples": self.examples})
         return experiment, [replace(fault, at=position_of(fault, source)) for fault in faults]
 

@@ -235,10 +235,15 @@ class Objective(Protocol):
 
 
 class Optimizer(Definition):
-    """An update rule on the matrix theta, [M, P]."""
+    """An update rule on the matrix theta, [M, P].
+
+    Attributes:
+        needs_outputs: Whether a step asks for what only a model with data has: Gauss-Newton matrices or residuals.
+    """
 
     package: ClassVar[str] = "dlx.optimizers"
     family: ClassVar[str] = "optimizer"
+    needs_outputs: ClassVar[bool] = False
 
     @abstractmethod
     def init(self, theta: Tensor) -> State:

@@ -216,3 +216,21 @@ class Search(Settings):
     before it a larger one. null is fewer parameters, then a larger precision of the prior."""
     seed: Seed = 0
     """Seed of what is drawn."""
+
+
+class Curvature(Settings):
+    """What `dlx curvature` looks at, and how closely."""
+
+    batch_size: PositiveInt | None = None
+    """Training examples whose error is looked at, the first of the training part; null is all of them."""
+    directions: Annotated[int, Field(ge=2, le=100_000)] = 100
+    """Random directions along which slope and curvature are taken."""
+    dense: Annotated[int, Field(ge=0, le=20_000)] = 2000
+    """Parameters up to which the whole Hessian is built; beyond, its extreme eigenvalues are found by Lanczos's
+    method."""
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Lanczos's method stops when both extreme eigenvalues are known to this share of their size."""
+    max_steps: Annotated[int, Field(ge=2, le=10_000)] = 100
+    """Products with the Hessian that Lanczos's method takes at most; it keeps as many vectors of all parameters."""
+    seed: Seed = 0
+    """Seed of random directions and starts."""

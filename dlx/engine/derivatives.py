@@ -1,4 +1,4 @@
-"""Second derivatives of M functions at once: Hessians, Gauss-Newton matrices and linear residual systems.
+"""Derivatives of M functions at once: along directions, Jacobians, Hessians, Gauss-Newton matrices, residual systems.
 
 Each function takes differentiable callables of theta, [M, P], whose rows do not mix, so that one backward pass gives
 the same entry of every row. A matrix is taken column by column: times unit vectors, some in one batched pass.
@@ -46,6 +46,46 @@ def directions(theta: Tensor) -> Iterator[Tensor]:
 def stack_columns(columns: Iterable[Tensor]) -> Tensor:
     """Make matrices [M, P, P] of their columns, [K, M, P] some at a time."""
     return torch.cat(list(columns)).transpose(0, 1).contiguous()
+
+
+def directional(gradients: Tensor, vectors: Tensor) -> Tensor:
+    """Give the derivatives of M functions along vectors: how fast each changes where theta moves that way.
+
+    One backward pass is enough for any number of vectors, for the derivative along u is the product of gradient and u.
+
+    Args:
+        gradients: [M, P].
+        vectors: [K, M, P].
+
+    Returns:
+        [K, M].
+
+    Source:
+        Lecture 5.4.
+    """
+    return (vectors * gradients).sum(-1)
+
+
+@torch.enable_grad()
+def jacobian(outputs: Callable[[Tensor], Tensor], theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Differentiate what M models give for a batch by their parameters; each row is the gradient of one output.
+
+    Args:
+        outputs: theta [M, P] -> [M, B, C].
+        theta: Where, [M, P].
+
+    Returns:
+        Outputs [M, B, C], and Jacobians [M, B, C, P].
+
+    Source:
+        Lecture 5.6.
+    """
+    theta = theta.detach().requires_grad_()
+    found = outputs(theta)
+    num_rows, batch, width = found.shape
+    units = torch.eye(batch * width, dtype=found.dtype, device=found.device).view(-1, 1, batch, width)
+    rows = [_pull(found, theta, piece.expand(-1, *found.shape)) for piece in torch.split(units, COLUMNS)]
+    return found.detach(), torch.cat(rows).transpose(0, 1).reshape(num_rows, batch, width, -1)
 
 
 @torch.enable_grad()

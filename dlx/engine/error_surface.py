@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -42,6 +43,24 @@ def without_chance(member: Member) -> Member:
     quiet = {"input_noise": 0.0, "weight_noise": 0.0, "clip_value": None, "clip_norm": None}
     training = member.recipe.training.model_copy(update=quiet)
     return dataclasses.replace(member, recipe=dataclasses.replace(member.recipe, training=training))
+
+
+class PointFunction(Protocol):
+    """A function f: R^P -> R around a point: the error of a model, or an analytic surface (``engine/analytic.py``)."""
+
+    theta: Tensor
+
+    def value(self, theta: Tensor) -> float:
+        """Give f at one point, [P]."""
+
+    def gradient(self, theta: Tensor) -> tuple[float, Tensor]:
+        """Give f and its gradient at one point: a number and [P]."""
+
+    def hessian_times(self, theta: Tensor, vectors: Tensor) -> Tensor:
+        """Multiply the Hessian at one point, [P], with vectors, [K, P]."""
+
+    def values(self, points: Tensor) -> Tensor:
+        """Give f at points, [K, P]: [K]."""
 
 
 class ErrorSurface:
@@ -117,6 +136,11 @@ class ErrorSurface:
             rows.copy_(points[numbers.start : numbers.stop])
 
         return collect(self.evaluate(len(points), write), len(points))
+
+    def jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the outputs for the examples at one point, [B, C], and their Jacobian, [B, C, P]."""
+        outputs, jacobian = self.alone.jacobian(theta[None])
+        return outputs[0], jacobian[0]
 
     def evaluate(self, count: int, write: Write, read: Read | None = None) -> Iterator[tuple[range, Tensor]]:
         """Evaluate f at many points as members of one population, in chunks, on all cores.

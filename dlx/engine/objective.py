@@ -134,6 +134,10 @@ class EmpiricalRisk:
         """Multiply the Hessians at the rows of theta, [M, P], with vectors, [K, M, P]."""
         return self._replay_hessian(theta, vectors, *self._batch)[2]
 
+    def jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Give what the models give for the current batch, [M, B, C], and its Jacobians by theta, [M, B, C, P]."""
+        return derivatives.jacobian(lambda at: self._outputs(at, self._batch)[0], theta)
+
     def hessian(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the values [M], the gradients [M, P] and the Hessians [M, P, P]."""
         if self._rows.layout.statistics:

@@ -1,7 +1,7 @@
 """The Gauss-Newton method, with Levenberg's damping."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
@@ -31,6 +31,8 @@ class GaussNewton(Optimizer):
         matrix-vector products for second-order gradient descent"; Martens (2020), "New insights and perspectives on
         the natural gradient method", section 8; lecture 5.9.
     """
+
+    needs_outputs: ClassVar[bool] = True
 
     name: Literal["gauss_newton"] = "gauss_newton"
     lr: Tunable[PositiveFloat] = 1.0

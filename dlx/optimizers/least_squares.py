@@ -1,7 +1,7 @@
 """Linear least squares in closed form."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ class LeastSquares(Optimizer):
         Goodfellow, Bengio and Courville (2016), sections 2.9 and 5.1.4; Golub and Van Loan (2013), "Matrix
         computations", section 5.3; lecture 4.3.1.
     """
+
+    needs_outputs: ClassVar[bool] = True
 
     name: Literal["least_squares"] = "least_squares"
 

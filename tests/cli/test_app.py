@@ -251,7 +251,7 @@ def test_schema(dlx: Any) -> None:
     shown = dlx("schema")
     schema = json.loads(shown.out)
     assert (shown.code, shown.err) == (0, "")
-    assert {"data", "model", "loss", "training"} <= set(schema["properties"])
+    assert {"data", "model", "loss", "training"} <= set(schema["$defs"]["Experiment"]["properties"])
 
 
 def test_inspect(dlx: Any, tmp_path: Path) -> None:

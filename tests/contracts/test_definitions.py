@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from dlx.core.definition import Activation, Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.registry import registered
+from dlx.core.surface import Surface
 
-FAMILIES = (Activation, Dataset, Loss, Metric, Model, Optimizer, Prior, Schedule)
+FAMILIES = (Activation, Dataset, Loss, Metric, Model, Optimizer, Prior, Schedule, Surface)
 DEFINITIONS = [
     pytest.param(name, cls, id=f"{family.__name__}-{name}")
     for family in FAMILIES

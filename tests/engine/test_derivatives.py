@@ -11,7 +11,7 @@ from experiments import make_members
 from torch import Tensor
 
 from dlx.core.records import Cell
-from dlx.engine.derivatives import COLUMNS
+from dlx.engine.derivatives import COLUMNS, directional
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.layout import Layout
 from dlx.engine.objective import Batch, EmpiricalRisk
@@ -157,3 +157,33 @@ def test_rows_do_not_mix() -> None:
     for old, new in zip(before, after, strict=True):
         assert torch.equal(old[[0, 2]], new[[0, 2]])
         assert new[1].isnan().any()
+
+
+@every_case
+def test_jacobian_of_the_outputs_and_the_chain_rule(case: dict[str, Any]) -> None:
+    objective, rows, theta = build(**case)
+    outputs, jacobian = objective.jacobian(theta)
+    assert jacobian.shape == (*outputs.shape, theta.shape[1])
+    for row in range(len(theta)):
+        of, risk, penalty = alone(objective, rows, row, case)
+        torch.testing.assert_close(outputs[row, :-3], of(theta[row]))
+        torch.testing.assert_close(jacobian[row, :-3], torch.func.jacrev(of)(theta[row]), rtol=1e-11, atol=1e-14)
+        # The gradient is the Jacobian's product with the slope of the risk by the outputs.
+        slope = torch.func.grad(risk)(outputs[row, :-3])
+        chained = torch.einsum("bcp,bc->p", jacobian[row, :-3], slope) + torch.func.grad(penalty)(theta[row])
+        torch.testing.assert_close(objective.value_and_gradient(theta)[1][row], chained, rtol=1e-10, atol=1e-14)
+
+
+def test_derivatives_along_directions() -> None:
+    objective, _, theta = build(loss="mse", prior="gaussian")
+    gradient = objective.value_and_gradient(theta)[1]
+    vectors = torch.randn(4, *theta.shape, dtype=theta.dtype, generator=torch.Generator().manual_seed(3))
+    slopes = directional(gradient, vectors)
+    step = 1e-6
+    for number, vector in enumerate(vectors):
+        ahead, behind = objective.value(theta + step * vector), objective.value(theta - step * vector)
+        torch.testing.assert_close(slopes[number], (ahead - behind) / (2 * step), rtol=1e-7, atol=1e-9)
+    # Along minus the gradient, made a unit vector, it is minus the gradient's norm, and no direction falls faster.
+    norms = gradient.norm(dim=1)
+    torch.testing.assert_close(directional(gradient, (-gradient / norms[:, None])[None])[0], -norms)
+    assert bool((slopes / vectors.norm(dim=2) > -norms).all())

@@ -109,7 +109,7 @@ def test_reads_resolves_and_overrides(tmp_path: Path) -> None:
     assert changed.structure()["class"] == "Adadelta"
     assert changed.structure()["rho"] == 0.5
     assert changed.tunables() == {"lr": 1.0}, "the class's own"
-    arms = json_schema()["properties"]["optimizer"]["anyOf"]
+    arms = json_schema()["$defs"]["Experiment"]["properties"]["optimizer"]["anyOf"]
     (described,) = (each for each in arms if each.get("title") == "Torch")
     assert described["properties"]["class"]["enum"] == [case["class"] for case in CASES]
 
