@@ -17,6 +17,7 @@ from dlx.cli.console import open_console, print_labelled, print_text
 from dlx.cli.views import LiveLines, Pace, PlainLines, Silent
 from dlx.core.errors import DlxError, RunInterruptedError
 from dlx.core.records import AnalysisStarted, Finished, Record, SearchStarted, Started
+from dlx.reporting.landscape_tables import landscape_headline, landscape_sentences, landscape_tables
 from dlx.reporting.search_sentences import search_headline, search_sentences
 from dlx.reporting.search_tables import search_tables
 from dlx.reporting.tables import Table, headline, member_table, plain, remark_texts, score_tables
@@ -121,6 +122,8 @@ def result_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]
     """Write what a command came to: lines with their styles."""
     if result["command"] == "cv":
         return search_lines(result, run_dir)
+    if result["command"] == "landscape":
+        return landscape_lines(result, run_dir)
     lines = table_lines([*score_tables(result), member_table(result)])
     remarks = remark_texts(result)
     more = [f"and {len(remarks) - MAX_REMARKS} more seeds: see report.md"] if len(remarks) > MAX_REMARKS else []
@@ -138,6 +141,13 @@ def search_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]
     headline = search_headline(result)
     lines += [(headline, "bold green")] if headline else []
     return [*lines, (f"run directory  {run_dir}", "")]
+
+
+def landscape_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]:
+    """Write what a landscape came to: lines with their styles."""
+    lines = table_lines(landscape_tables(result))
+    lines += [("", ""), *((sentence, "") for sentence in landscape_sentences(result)), ("", "")]
+    return [*lines, (landscape_headline(result), "bold green"), (f"run directory  {run_dir}", "")]
 
 
 def table_lines(tables: Iterable[Table]) -> list[tuple[str, str]]:

@@ -18,6 +18,8 @@ from dlx.engine.population import Population
 from dlx.tracking.run_dir import RunDir
 
 GROWABLE = "training.epochs"
+RESUMABLE = ("train", "cv")
+"""Commands whose runs can go on: an analysis is over within minutes."""
 
 
 def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
@@ -41,6 +43,8 @@ def resume(path: Path, overrides: Sequence[str]) -> Iterator[Record]:
         config = path / "config.resolved.yaml"
         if not config.exists():
             raise RunError(f"{path} was stopped before it began; train anew")
+        if run.facts["command"] not in RESUMABLE:
+            raise RunError(f"{path} is a run of dlx {run.facts['command']}, which is not resumed; run it again")
         if run.facts["command"] == "cv":
             yield from resume_search(run, overrides)
             return

@@ -14,7 +14,17 @@ from pydantic.json_schema import models_json_schema
 from dlx.config.source import FLOAT, LEADING_ZERO, NOT_FINITE
 from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.registry import Registered, registered
-from dlx.core.settings import CrossValidation, Curvature, NumSeeds, Search, Seeds, Settings, Training
+from dlx.core.settings import (
+    CrossValidation,
+    Curvature,
+    Landscape,
+    NumSeeds,
+    Search,
+    Seeds,
+    Settings,
+    SurfaceLandscape,
+    Training,
+)
 from dlx.core.surface import Surface
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=64)]
@@ -71,6 +81,8 @@ class Experiment(Settings):
     """Which settings `dlx cv` tries; without a space, the config alone."""
     curvature: Curvature = Curvature()
     """What `dlx curvature` looks at."""
+    landscape: Landscape = Landscape()
+    """Where `dlx landscape` looks."""
     device: Device = "auto"
     """Where to compute: cpu, cuda, cuda:N for the GPU numbered N; auto takes a GPU if there is one."""
     dtype: Literal["float32", "float64"] = "float32"
@@ -107,10 +119,17 @@ class SurfaceExperiment(Settings):
     """Steps that each of them takes."""
     curvature: Curvature = Curvature()
     """What `dlx curvature` looks at."""
+    landscape: SurfaceLandscape = SurfaceLandscape()
+    """Where `dlx landscape` looks."""
     device: Device = "auto"
     """Where to compute: cpu, cuda, cuda:N for the GPU numbered N; auto takes a GPU if there is one."""
     threads: Threads = 1
     """Kernel threads of one worker."""
+
+    @property
+    def seed_list(self) -> Sequence[int]:
+        """The seeds, one by one."""
+        return range(self.seeds) if isinstance(self.seeds, int) else self.seeds
 
     @property
     def point(self) -> tuple[float, ...]:

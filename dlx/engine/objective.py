@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, NamedTuple
 
 import torch
@@ -110,16 +111,18 @@ class EmpiricalRisk:
     def first_layer(self) -> str | None:
         """The name of the layer that the inputs meet first, where the model is a row of layers and it is linear."""
         module = self._rows.module
-        is_linear = type(module) is nn.Sequential and len(module) > 0 and isinstance(module[0], nn.Linear)
-        return next(name for name, _ in module.named_children()) if is_linear else None
+        if type(module) is not nn.Sequential or not len(module) or not isinstance(module[0], nn.Linear):
+            return None
+        return next(name for name, _ in module.named_children())
 
     def first_outputs(self, theta: Tensor) -> Tensor:
         """Give what the ``first_layer`` gives for the first row's current batch with parameters [K, P], [K, H, B]."""
         begin = f"{self.first_layer}."
         named = {name: each for name, each in self._rows.layout.unflatten(theta).items() if name.startswith(begin)}
         named = {name.removeprefix(begin): each for name, each in named.items()}
-        layer, inputs = self._rows.module[0], self._batch.inputs[0]
-        return vmap(lambda own: functional_call(layer, own, (inputs,)))(named).mT.contiguous()
+        layer, inputs = next(self._rows.module.children()), self._batch.inputs[0]
+        outputs: Tensor = vmap(lambda own: functional_call(layer, own, (inputs,)))(named)
+        return outputs.mT.contiguous()
 
     def value_behind(self, theta: Tensor, hidden: Tensor) -> Tensor:
         """Give the values at the rows of theta, [M], on the current batch, what its first layer gives being known.
@@ -184,9 +187,7 @@ class EmpiricalRisk:
 
         return derivatives.Composite(lambda theta: self._outputs(theta, batch)[0], slope, self._penalty)
 
-    def _outputs(
-        self, theta: Tensor, batch: Batch, hidden: Tensor | None = None
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _outputs(self, theta: Tensor, batch: Batch, hidden: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Give the outputs for the batch, [M, B, C], differentiable, and the model's new statistics, [M, Q], if any.
 
         Args:
@@ -196,7 +197,10 @@ class EmpiricalRisk:
         """
         rows = self._rows
         rows.module.train()
-        module, known = (rows.module, None) if hidden is None else (rows.module[1:], f"{self.first_layer}.")
+        module, known = rows.module, None
+        if hidden is not None:
+            named_layers = list(rows.module.named_children())
+            module, known = nn.Sequential(OrderedDict(named_layers[1:])), f"{named_layers[0][0]}."
 
         def forward(named: dict[str, Tensor], inputs: Tensor, weights: Tensor, keys: Tensor) -> Any:
             named = named | dict.fromkeys(self._weighted, weights) | dict(zip(self._keyed, keys.unbind(0), strict=True))
