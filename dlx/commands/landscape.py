@@ -250,8 +250,11 @@ def _of_surface(experiment: SurfaceExperiment, walks: Sequence[tuple[str, Walk]]
     paths = []
     for (rule, found), optimizer in zip(walks, experiment.optimizers, strict=True):
         number, distance = found.nearest(minima) if minima else (None, None)
+        lr = optimizer.tunables().get("lr")
+        label = optimizer.name if lr is None else f"{optimizer.name}, lr {lr:g}"
         paths.append({
-            "optimizer": rule, "name": optimizer.name, "steps": len(found.points) - 1, "diverged": found.is_diverged,
+            "optimizer": rule, "label": label,
+            "steps": len(found.points) - 1, "diverged": found.is_diverged,
             "left_box": found.leaves(surface.box), "end": found.points[-1].tolist(), "value": float(found.values[-1]),
             "minimum": number, "distance": distance,
             "arrived": found.arrival(minima.points[number]) if minima and number is not None else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -44,7 +44,14 @@ def tunable_names(section: type[BaseModel]) -> tuple[str, ...]:
 
 
 class Settings(BaseModel):
-    """Base of a section: unknown keys and wrong types are errors, and values do not change."""
+    """Base of a section: unknown keys and wrong types are errors, and values do not change.
+
+    Attributes:
+        is_noted: Whether its keys are checked one by one, also where another has a fault; they must then have no
+            namesake in another such section.
+    """
+
+    is_noted: ClassVar[bool] = True
 
     model_config = ConfigDict(
         extra="forbid",
@@ -59,7 +66,7 @@ class Settings(BaseModel):
     @classmethod
     def _note(cls, value: Any, info: ValidationInfo) -> Any:
         """Leave what could be read in the context, also where another key has a fault: it can still be checked."""
-        if info.context is not None:
+        if info.context is not None and cls.is_noted:
             info.context[info.field_name] = value
         return value
 
@@ -221,6 +228,8 @@ class Search(Settings):
 class Curvature(Settings):
     """What `dlx curvature` looks at, and how closely."""
 
+    is_noted: ClassVar[bool] = False
+
     batch_size: PositiveInt | None = None
     """Training examples whose error is looked at, the first of the training part; null is all of them."""
     directions: Annotated[int, Field(ge=2, le=100_000)] = 100
@@ -239,6 +248,8 @@ class Curvature(Settings):
 class SurfaceLandscape(Settings):
     """Where `dlx landscape` looks at an analytic surface: on its box."""
 
+    is_noted: ClassVar[bool] = False
+
     points: Annotated[int, Field(ge=3, le=1001)] = 51
     """Points along each axis; an odd number, so that the middle is one of them."""
 
@@ -254,8 +265,8 @@ class Landscape(SurfaceLandscape):
     """Where `dlx landscape` looks at the error of a model: on a plane through its weights."""
 
     radius: PositiveFloat | None = None
-    """How far the plane goes. Along random directions: from the weights to each side, 1 being as far as replacing
-    every row of weights by a random one of its norm; null is 1. With `through`: beyond the outermost of the weights, as
+    """How far the plane goes. Along random directions: from the weights to each side, 1 being where every row of
+    weights has been added a random one of its norm; null is 1. With `through`: beyond the outermost of the weights, as
     a share of the longest distance between them; null is 0.25."""
     seed: Seed = 0
     """Seed of random directions."""

@@ -156,6 +156,7 @@ def through(points: Sequence[Tensor], num_points: int, margin: float) -> Frame:
         directions.append(rest / rest.norm())
     basis = torch.stack(directions)
     marks = np.stack([np.zeros(len(others)), *((basis @ (other - origin)).numpy() for other in others)])
+    marks[1, 1:] = 0  # but for rounding it is: the first axis leads there
     room = margin * max(float(np.linalg.norm(a - b)) for a in marks for b in marks)
     low, high = marks.min(0) - room, marks.max(0) + room
     axes = tuple(np.linspace(start, end, num_points) for start, end in zip(low, high, strict=True))

@@ -14,9 +14,10 @@ NUM_LEVELS = 16
 """Bands between levels."""
 WIDE = 10.0
 """Values are drawn on a logarithmic scale when the highest is so many times the lowest."""
-SKEWED, DEPTH = 30.0, 1e-4
+SKEWED, DEPTH = 30.0, 1e-5
 """Heights above the lowest value are drawn on a logarithmic scale when the highest is so many times that of the lowest
-tenth; its first level is at least this share of the highest."""
+tenth; on both scales all that is below this share of the highest is one band, else a valley between the points of the
+grid would look like a row of pits."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Levels:
             half = 0.5 * max(abs(low), 1.0)
             return cls(np.array([low - half, low, low + half]), None, 0.0)
         if low > 0 and high > WIDE * low:
-            return cls(np.geomspace(low, high, NUM_LEVELS + 1), 0.0, low)
+            least = max(low, DEPTH * high)
+            bounds = np.geomspace(least, high, NUM_LEVELS + 1)
+            return cls(bounds if least == low else np.array([low, *bounds[1:]]), 0.0, least)
         tenth = float(np.quantile(finite, 0.1)) - low
         if high - low > SKEWED * tenth:
             least = max(tenth / 10, DEPTH * (high - low))

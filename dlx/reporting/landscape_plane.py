@@ -10,7 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 
-from dlx.reporting.drawing import COLOURS, GREY, MARKERS, Floats, add_legend, label, new_figure, numbers, panels
+from dlx.reporting.drawing import (
+    COLOURS,
+    GREY,
+    LARGEST,
+    MARKERS,
+    Floats,
+    add_legend,
+    label,
+    new_figure,
+    numbers,
+    panels,
+)
 from dlx.reporting.landscape_levels import Levels
 from dlx.reporting.tables import format_number, shorten
 
@@ -20,7 +31,9 @@ NUM_MARKS = 8
 MOST_LINES = 60
 """Lines of the net of a surface along each axis, at most."""
 HOLE = "#D9D9D9"
-LONGEST = 34
+"""Colour of what is not finite."""
+LONGEST = 24
+"""Characters of the name of a path in the legend, at most."""
 
 
 def draw_contour(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
@@ -45,9 +58,10 @@ def draw_contour(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
     axes.contourf(across, up, finite, levels.bounds, cmap=levels.colours, norm=levels.norm)
     axes.contour(across, up, finite, levels.bounds[1:-1], colors="white", linewidths=0.5, alpha=0.7)
     for number, path in enumerate(shown["paths"]):
-        _draw_path(axes, np.array(path), number, result)
+        _draw_path(axes, np.array(path), number, result, _shown_part(np.array(path), across, up))
     _draw_marks(axes, result)
     axes.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]))
+    axes.locator_params(nbins=5)
     if result["kind"] != "surface":
         axes.set_aspect("equal")
     label(axes, *_names(result))
@@ -80,18 +94,21 @@ def draw_surface(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
         cstride=stride, linewidth=0.15, edgecolor="#FFFFFF60", shade=False,
     )  # fmt: skip
     for number, (path, path_values) in enumerate(zip(shown["paths"], shown["path_values"], strict=True)):
-        points, inside = np.array(path), _inside(np.array(path), across, up)
-        height = levels.height(numbers(path_values))
-        line = [*points[inside].T, height[inside]]
+        inside = _within(np.array(path), across, up)
+        kept = np.where(inside, 1.0, np.nan)[_shown_part(np.array(path), across, up)]
+        points, height = np.array(path)[: len(kept)], levels.height(numbers(path_values))[: len(kept)]
+        line = [*(kept[:, None] * points).T, kept * height]
         axes.plot(*line, color=COLOURS[number % len(COLOURS)], linestyle=DASHES[number % len(DASHES)], zorder=10)
     for mark in result["marks"]:
         if mark["value"] is not None and np.isfinite(mark["value"]):
             axes.scatter(*mark["at"], levels.height(np.array([mark["value"]]))[0], color="black", s=18, zorder=11)
-    axes.set_xlabel(_names(result)[0], parse_math=False, fontsize=8.5)
-    axes.set_ylabel(_names(result)[1], parse_math=False, fontsize=8.5)
+    short = [name.rpartition(", ")[2].removeprefix("along ").replace("from weights 1 ", "") for name in _names(result)]
+    axes.set_xlabel(short[0], parse_math=False, fontsize=8.5)
+    axes.set_ylabel(short[1], parse_math=False, fontsize=8.5)
     axes.set_zlabel(levels.name(result["error"]), parse_math=False, fontsize=8.5)
     axes.tick_params(labelsize=7.5)
     axes.view_init(elev=38, azim=-58)
+    axes.set_box_aspect((4, 4, 3), zoom=0.92)
     return figure
 
 
@@ -112,24 +129,30 @@ def _names(result: dict[str, Any]) -> tuple[str, str]:
     return "along random direction 1", "along random direction 2"
 
 
-def _inside(points: Floats, across: Floats, up: Floats) -> Any:
-    """Tell which points of a path, until it first leaves them, lie within the axes."""
-    within = (points >= (across[0], up[0])).all(1) & (points <= (across[-1], up[-1])).all(1)
-    return np.logical_and.accumulate(within)
+def _within(points: Floats, across: Floats, up: Floats) -> Any:
+    """Tell which points of a path lie within the axes."""
+    return (points >= (across[0], up[0])).all(1) & (points <= (across[-1], up[-1])).all(1)
 
 
-def _draw_path(axes: Axes, points: Floats, number: int, result: dict[str, Any]) -> None:
+def _shown_part(points: Floats, across: Floats, up: Floats) -> slice:
+    """Give what is shown of a path: all of it, or until it first leaves the axes if it does not end within them."""
+    inside = _within(points, across, up)
+    return slice(None) if inside[-1] else slice(int(np.argmin(inside)) + 1)
+
+
+def _draw_path(axes: Axes, points: Floats, number: int, result: dict[str, Any], part: slice) -> None:
     """Draw one path with its own colour, dashes and marks; a cross is its end."""
     path = result["paths"][number]
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
     ending = "diverged" if path["diverged"] else "left the box" if path["left_box"] is not None else ""
-    text = shorten(path["optimizer"], LONGEST) + (f" ({ending})" if ending else "")
+    text = shorten(path["label"], LONGEST) + (f"\n({ending})" if ending else "")
+    shown = np.clip(points[part], -LARGEST, LARGEST)
     axes.plot(
-        *points.T, color=colour, linestyle=DASHES[number % len(DASHES)], linewidth=1.4, marker=marker, markersize=4.5,
-        markevery=max(1, len(points) // NUM_MARKS), markeredgecolor="white", markeredgewidth=0.5, label=text, zorder=4,
+        *shown.T, color=colour, linestyle=DASHES[number % len(DASHES)], linewidth=1.4, marker=marker, markersize=4.5,
+        markevery=max(1, len(shown) // NUM_MARKS), markeredgecolor="white", markeredgewidth=0.5, label=text, zorder=4,
         gid=f"path-{number}", path_effects=[Stroke(linewidth=2.8, foreground="white"), Normal()],
     )  # fmt: skip
-    axes.plot(*points[-1], marker="X", color=colour, markersize=8, markeredgecolor="white", zorder=6)
+    axes.plot(*shown[-1], marker="X", color=colour, markersize=8, markeredgecolor="white", zorder=6)
 
 
 def _draw_marks(axes: Axes, result: dict[str, Any]) -> None:

@@ -119,8 +119,8 @@ def _about_centre(result: dict[str, Any]) -> Iterator[str]:
     known = [way for way in ways if way is not None]
     if centre["value"] > 0 and known:
         yield (
-            f"The error has doubled at {format_number(min(known), 2)} along the steepest of the four ways: 1 would be "
-            "to replace the weights by random ones of their size, less is a narrower valley."
+            f"The error has doubled at {format_number(min(known), 2)} along the steepest of the four ways: at 1 "
+            "random numbers as large as the weights have been added to them, and less is a narrower valley."
         )
     elif centre["value"] > 0:
         yield (
