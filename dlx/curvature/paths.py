@@ -44,16 +44,22 @@ class Path:
 
     def nearest(self, minima: Minima) -> tuple[int, float]:
         """Give the number of the minimum that the end is nearest to, and how far it is."""
-        distances = np.linalg.norm(np.array(minima.points) - self.points[-1], axis=1)
+        distances = _lengths(np.array(minima.points) - self.points[-1])
         number = int(distances.argmin())
         return number, float(distances[number])
 
     def arrival(self, minimum: Sequence[float]) -> int | None:
         """Give the step from which on the path stays near a minimum, or None if it does not; see ``ARRIVED``."""
-        distances = np.linalg.norm(self.points - np.array(minimum), axis=1)
+        distances = _lengths(self.points - np.array(minimum))
         far = np.flatnonzero(distances > ARRIVED * distances[0])
         first = int(far[-1]) + 1 if len(far) else 0
         return first if first < len(distances) and not self.is_diverged else None
+
+
+def _lengths(differences: Floats) -> Floats:
+    """Give the length of each row, [K, n]: [K]; also where squares overflow, far out on a path that diverges."""
+    lengths: Floats = np.hypot.reduce(differences, axis=1)
+    return lengths
 
 
 @torch.no_grad()
