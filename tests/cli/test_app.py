@@ -56,6 +56,7 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     [
         ("train", {"--device", "--runs-dir", "--name", "--quiet", "--json"}),
         ("cv", {"--cell", "--device", "--runs-dir", "--name", "--quiet", "--json"}),
+        ("landscape", {"--device", "--runs-dir", "--name", "--quiet", "--json"}),
         ("resume", {"--quiet", "--json"}),
         ("inspect", {"--device", "--json"}),
         ("config", set()),
@@ -66,7 +67,9 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 )
 def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
     group: Any = typer.main.get_command(app)
-    assert set(group.commands) == {"train", "cv", "resume", "inspect", "config", "schema", "list", "describe"}
+    assert set(group.commands) == {
+        "train", "cv", "landscape", "resume", "inspect", "config", "schema", "list", "describe",
+    }  # fmt: skip
     options = {
         name
         for parameter in group.commands[command].params
