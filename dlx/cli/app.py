@@ -121,6 +121,25 @@ def inspect(
 
 
 @app.command()
+def curvature(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
+    ],
+    overrides: Overrides = None,
+    device: Device = None,
+    runs_dir: RunsDir = Path("runs"),
+    name: Name = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Look at slope and curvature around a model's weights, or around a point of an analytic surface."""
+    _announce(quiet)
+    from dlx.commands.curvature import curvature as command
+
+    _show(command(config, _changes(overrides, device, name), runs_dir), quiet, json)
+
+
+@app.command()
 def landscape(
     config: Annotated[
         Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")

@@ -17,6 +17,8 @@ from dlx.cli.console import open_console, print_labelled, print_text
 from dlx.cli.views import LiveLines, Pace, PlainLines, Silent
 from dlx.core.errors import DlxError, RunInterruptedError
 from dlx.core.records import AnalysisStarted, Finished, Record, SearchStarted, Started
+from dlx.reporting.curvature_sentences import curvature_headline, curvature_sentences
+from dlx.reporting.curvature_tables import curvature_tables
 from dlx.reporting.landscape_tables import landscape_headline, landscape_sentences, landscape_tables
 from dlx.reporting.search_sentences import search_headline, search_sentences
 from dlx.reporting.search_tables import search_tables
@@ -122,6 +124,8 @@ def result_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]
     """Write what a command came to: lines with their styles."""
     if result["command"] == "cv":
         return search_lines(result, run_dir)
+    if result["command"] == "curvature":
+        return curvature_lines(result, run_dir)
     if result["command"] == "landscape":
         return landscape_lines(result, run_dir)
     lines = table_lines([*score_tables(result), member_table(result)])
@@ -141,6 +145,13 @@ def search_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]
     headline = search_headline(result)
     lines += [(headline, "bold green")] if headline else []
     return [*lines, (f"run directory  {run_dir}", "")]
+
+
+def curvature_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]:
+    """Write what a look at the curvature came to: lines with their styles."""
+    lines = table_lines(curvature_tables(result))
+    lines += [("", ""), *((sentence, "") for sentence in curvature_sentences(result)), ("", "")]
+    return [*lines, (curvature_headline(result), "bold green"), (f"run directory  {run_dir}", "")]
 
 
 def landscape_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]:

@@ -154,13 +154,13 @@ def config_of(run: Path) -> Path:
 
 def _weights_file(run: Path, seed: int) -> Path:
     """Find the weights of a seed in a run directory."""
+    seeds = load_experiment(config_of(run)).experiment.seed_list
     folder = run / "checkpoints"
-    for file in (folder / f"seed-{seed}" / "best.safetensors", folder / "best.safetensors"):
-        if file.is_file():
-            return file
-    known = sorted(each.parent.name for each in folder.glob("seed-*/best.safetensors"))
-    hint = f"; there are those of {', '.join(known)}" if known else "; train it first: dlx resume " + str(run)
-    raise RunError(f"{run} has no best weights of seed {seed}{hint}")
+    file = folder / ("best.safetensors" if len(seeds) == 1 else f"seed-{seed}/best.safetensors")
+    if seed in seeds and file.is_file():
+        return file
+    hint = f"train it first: dlx resume {run}" if seed in seeds else f"its seeds: {', '.join(map(str, seeds))}"
+    raise RunError(f"{run} has no best weights of seed {seed}; {hint}")
 
 
 def _read_weights(file: Path, member: Member) -> Tensor:

@@ -12,7 +12,7 @@ from dlx.config.check_split import SPLIT, largest_train, split_draws, split_of_d
 from dlx.config.diagnostics import Fault
 from dlx.config.keys import members
 from dlx.core.definition import Dataset, Definition, FirstOrder, Loss, Metric, Model, Optimizer, Prior, Schedule
-from dlx.core.settings import EarlyStopping, Landscape
+from dlx.core.settings import Curvature, EarlyStopping, Landscape
 from dlx.core.surface import Surface
 from dlx.core.types import Examples
 from dlx.data.batches import num_steps
@@ -188,6 +188,13 @@ def _batch(data: Dataset, batch_size: int | str, examples: Examples) -> Iterator
         yield Fault(("training", "batch_size"), message, f"set training.batch_size={largest} or less, or full")
 
 
+def _curvature_batch(data: Dataset, curvature: Curvature, examples: Examples) -> Iterator[Fault]:
+    largest = largest_train(data, examples)
+    if curvature.batch_size is not None and largest is not None and curvature.batch_size > largest:
+        message = f"a batch of {curvature.batch_size} is larger than the training part, which has {largest} examples"
+        yield Fault(("curvature", "batch_size"), message, f"set curvature.batch_size={largest} or less, or null")
+
+
 def _landscape_part(data: Dataset, landscape: Landscape) -> Iterator[Fault]:
     if landscape.part == "valid" and data.split.valid == 0:
         message = "there is no validation part to look at: data.split.valid is 0"
@@ -224,6 +231,7 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     split_of_data,
     split_draws,
     _batch,
+    _curvature_batch,
     _optimizer,
     _schedule,
     _clipping,

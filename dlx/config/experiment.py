@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import Field, PositiveInt
@@ -48,6 +48,7 @@ class Experiment(Settings):
     Whether its keys fit each other and the data, ``config/check.py`` says.
     """
 
+    noted: ClassVar[bool] = True
     name: Name | None = None
     """Name of the experiment in the names of its runs: at most 64 letters, digits, `.`, `_`, `-`, not beginning with
     `.`; null takes that of the config file."""
@@ -101,6 +102,7 @@ class Experiment(Settings):
 class SurfaceExperiment(Settings):
     """An experiment on an analytic surface, which stands for data, model and loss. All is computed in float64."""
 
+    noted: ClassVar[bool] = True
     name: Name | None = None
     """Name of the experiment in the names of its runs: at most 64 letters, digits, `.`, `_`, `-`, not beginning with
     `.`; null takes that of the config file."""

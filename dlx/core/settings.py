@@ -47,12 +47,11 @@ class Settings(BaseModel):
     """Base of a section: unknown keys and wrong types are errors, and values do not change.
 
     Attributes:
-        is_noted: Whether its keys are checked one by one, also where another has a fault; they must then have no
-            namesake in another such section.
+        noted: Whether the rules of ``config/check.py`` know its keys by their names alone. Only the top level and
+            ``training`` are such: keys of other sections (``cv.seeds``, ``curvature.batch_size``) may have the same.
     """
 
-    is_noted: ClassVar[bool] = True
-
+    noted: ClassVar[bool] = False
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
@@ -66,7 +65,7 @@ class Settings(BaseModel):
     @classmethod
     def _note(cls, value: Any, info: ValidationInfo) -> Any:
         """Leave what could be read in the context, also where another key has a fault: it can still be checked."""
-        if info.context is not None and cls.is_noted:
+        if info.context is not None and cls.noted:
             info.context[info.field_name] = value
         return value
 
@@ -126,6 +125,7 @@ class EarlyStopping(Settings):
 class Training(Settings):
     """How long, in what portions, and with what done to inputs, weights and gradients on the way."""
 
+    noted: ClassVar[bool] = True
     epochs: PositiveInt = 30
     """Passes over the training examples."""
     batch_size: PositiveInt | Literal["full"] = 64
@@ -228,8 +228,6 @@ class Search(Settings):
 class Curvature(Settings):
     """What `dlx curvature` looks at, and how closely."""
 
-    is_noted: ClassVar[bool] = False
-
     batch_size: PositiveInt | None = None
     """Training examples whose error is looked at, the first of the training part; null is all of them."""
     directions: Annotated[int, Field(ge=2, le=100_000)] = 100
@@ -247,8 +245,6 @@ class Curvature(Settings):
 
 class SurfaceLandscape(Settings):
     """Where `dlx landscape` looks at an analytic surface: on its box."""
-
-    is_noted: ClassVar[bool] = False
 
     points: Annotated[int, Field(ge=3, le=1001)] = 51
     """Points along each axis; an odd number, so that the middle is one of them."""

@@ -98,7 +98,9 @@ class Krylov:
     def ritz(self) -> Ritz:
         """Give Ritz values, their bounds and the weights of the start."""
         values, vectors = self._eigen()
-        return Ritz(values, self._off_diagonal[-1] * vectors[-1].abs(), vectors[0].square())
+        residuals = self._off_diagonal[-1] * vectors[-1].abs()
+        rounding = torch.finfo(self._basis.dtype).eps * self._largest
+        return Ritz(values, residuals.clamp(min=rounding), vectors[0].square())
 
     def vector(self, end: int) -> Tensor:
         """Give the Ritz vector of the value at an end (0 lowest, -1 highest): of length 1, [P]."""

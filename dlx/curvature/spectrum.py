@@ -185,7 +185,7 @@ def sparse_spectrum(
     Yields:
         Progress.
     """
-    krylov = Krylov(_product(function), _start(gradient, settings.seed), settings.max_steps)
+    krylov = Krylov(_product(function), start_vector(gradient, settings.seed), settings.max_steps)
     products_of_highest = None
     while not krylov.is_exhausted:
         krylov.extend()
@@ -216,7 +216,7 @@ def _product(function: PointFunction) -> Times:
     return lambda vector: function.hessian_times(function.theta, vector[None])[0]
 
 
-def _start(gradient: Tensor, seed: int) -> Tensor:
+def start_vector(gradient: Tensor, seed: int) -> Tensor:
     """Start with the gradient, which lies mostly in the directions of the largest eigenvalues, and a random vector.
 
     The random one is there so that no direction is left out: alone, the gradient would never show those it is

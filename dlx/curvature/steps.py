@@ -98,7 +98,7 @@ def gradient_steps(
     named = {"eps*": best, "2 / lambda_max": limit} | {f"lr {rate:g}": rate for rate in dict.fromkeys(rates)}
     marked = {name: size for name, size in named.items() if size is not None and math.isfinite(size)}
     sizes = _row(list(marked.values()) or [_unit_step(function.theta, squared_norm)]).to(gradient)
-    every = torch.cat([sizes, torch.tensor(list(marked.values())).to(gradient)])
+    every = torch.cat([sizes, torch.tensor(list(marked.values()), dtype=torch.float64).to(gradient)])
     found = torch.cat(
         [function.values(function.theta - some[:, None] * gradient) for some in torch.split(every, _at_once(gradient))]
     )

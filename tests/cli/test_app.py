@@ -59,6 +59,7 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         ("landscape", {"--device", "--runs-dir", "--name", "--quiet", "--json"}),
         ("resume", {"--quiet", "--json"}),
         ("inspect", {"--device", "--json"}),
+        ("curvature", {"--device", "--runs-dir", "--name", "--quiet", "--json"}),
         ("config", set()),
         ("schema", set()),
         ("list", set()),
@@ -68,7 +69,7 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
     group: Any = typer.main.get_command(app)
     assert set(group.commands) == {
-        "train", "cv", "landscape", "resume", "inspect", "config", "schema", "list", "describe",
+        "train", "cv", "curvature", "landscape", "resume", "inspect", "config", "schema", "list", "describe",
     }  # fmt: skip
     options = {
         name

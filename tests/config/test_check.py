@@ -14,6 +14,21 @@ from dlx.datasets.iris import Iris
 Load = Callable[..., Loaded]
 
 
+def test_keys_of_the_same_name_in_two_sections(load: Load, tmp_path: Path) -> None:
+    """A rule about `training.batch_size` or `seeds` must not read that of another section."""
+    text = "training: {batch_size: 9}\ncurvature: {batch_size: 2000}\n"
+    (fault,) = (fault for fault in check(load(text).experiment, classes(100, 100)))
+    assert fault.path == ("curvature", "batch_size")
+    path = tmp_path / "y.yaml"
+    path.write_text("data: iris\nmodel: linear\nloss: cross_entropy\ncurvature: {batch_size: null}\ncv: {seeds: 2}\n")
+    loaded, _ = load_experiment_and_data(path)
+    assert loaded.experiment.training.batch_size == 64
+    with pytest.raises(ConfigError, match="a batch of 999 is larger"):
+        load_experiment_and_data(path, ["training.batch_size=999", "curvature.batch_size=5"])
+    with pytest.raises(ConfigError, match="the seed 1 is given twice"):
+        load_experiment_and_data(path, ["seeds=[1, 1]"])
+
+
 def test_data_that_fit(load: Load) -> None:
     assert check(load().experiment, classes(100, 100)) == []
     assert check(load(base="data: digits\nmodel: mlp\nloss: mse\n").experiment, values(200)) == []

@@ -12,7 +12,7 @@ from dlx.core.settings import Settings
 
 Faults = Callable[..., str]
 ROOT_KEYS = (
-    "name, seeds, data, model, loss, prior, optimizer, schedule, metrics, training, cv, search, "
+    "name, seeds, data, model, loss, prior, optimizer, schedule, metrics, training, cv, search, curvature, landscape, "
     "device, dtype, tf32, threads"
 )
 

@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from dlx.cli.render import result_lines
+from dlx.commands.curvature import curvature
 from dlx.commands.cv import cv
 from dlx.commands.inspect import inspect
 from dlx.commands.resume import resume
 from dlx.commands.train import train
 from dlx.core.definition import Dataset, Loss, Model, Optimizer
-from dlx.core.records import Finished
+from dlx.core.records import AnalysisStarted, Finished
 from dlx.core.registry import registered
+from dlx.core.surface import Surface
 from dlx.reporting.inspection import inspection_text
 from dlx.tracking.checkpoints import load_tensors
 
@@ -149,3 +152,44 @@ def test_inspection_of_every_model_and_rule(tmp_path: Path, word: str) -> None:
     config = tmp_path / "smallest.yaml"
     config.write_text(FITTING.get(word, "data: iris\nmodel: linear\nloss: cross_entropy\n"))
     is_inspected(config, f"{'model' if word in registered(Model) else 'optimizer'}={word}")
+
+
+def is_looked_at(config: Path, folder: Path) -> None:
+    first, *_, last = curvature(config, ["device=cpu", "curvature.directions=5"], folder)
+    assert isinstance(first, AnalysisStarted)
+    assert isinstance(last, Finished)
+    spectrum, directions = last.result["spectrum"], last.result["directions"]["curvature"]
+    low, high = (spectrum[end]["value"] for end in ("lowest", "highest"))
+    slack = 1e-9 * max(abs(low), abs(high))
+    assert low - slack <= directions["lowest"] <= directions["highest"] <= high + slack
+    for end in ("lowest", "highest"):
+        assert spectrum[end]["along_vector"] == pytest.approx(spectrum[end]["value"], rel=1e-6, abs=slack)
+    assert result_lines(last.result, last.run_dir)
+    assert (last.run_dir / "report.md").read_text()
+
+
+@pytest.mark.parametrize("surface", registered(Surface))
+def test_curvature_of_every_surface(tmp_path: Path, surface: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlx.reporting.curvature_figures.draw_curvature", lambda *_: [])
+    config = tmp_path / "smallest.yaml"
+    config.write_text(f"surface: {surface}\n")
+    is_looked_at(config, tmp_path / "runs")
+
+
+SMALLEST = {
+    **{f"iris-{model}": f"data: iris\nmodel: {model}\nloss: cross_entropy\n" for model in registered(Model)},
+    **{
+        f"{data}-{loss}": f"data: {{name: {data}, target_scale: none}}\nmodel: linear\nloss: {loss}\n"
+        for data, loss in PAIRS
+        if data in ("diabetes", "two_moons")
+    },
+    "batch_norm": "data: iris\nmodel: {name: mlp, hidden: [4], batch_norm: true, dropout: 0.5}\nloss: cross_entropy\n",
+}
+
+
+@pytest.mark.parametrize("case", SMALLEST)
+def test_curvature_of_every_model_and_loss(tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlx.reporting.curvature_figures.draw_curvature", lambda *_: [])
+    config = tmp_path / "smallest.yaml"
+    config.write_text(SMALLEST[case] + "curvature: {dense: 500}\n")
+    is_looked_at(config, tmp_path / "runs")

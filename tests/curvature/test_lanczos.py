@@ -112,7 +112,7 @@ def test_few_different_eigenvalues(matrix: Tensor, size: int, values: list[float
     krylov = grown(matrix, 40)
     assert krylov.size == size
     assert krylov.ritz().values.tolist() == pytest.approx(values, abs=1e-12)
-    assert float(krylov.ritz().bounds.max()) == 0
+    assert float(krylov.ritz().bounds.max()) < 1e-14
     with pytest.raises(ValueError, match="exhausted"):
         krylov.extend()
 
