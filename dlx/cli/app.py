@@ -170,6 +170,26 @@ def curvature(
 
 
 @app.command()
+def landscape(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
+    ],
+    overrides: Overrides = None,
+    device: Device = None,
+    runs_dir: RunsDir = Path("runs"),
+    name: Name = None,
+    plugins: Plugins = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Look at the error on a plane through a model's weights, or at an analytic surface with paths of optimizers."""
+    _announce(quiet)
+    from dlx.commands.landscape import landscape as command
+
+    _show(command(config, _changes(overrides, device, name), runs_dir, plugins or []), quiet, json)
+
+
+@app.command()
 def config(config: Config, overrides: Overrides = None, plugins: Plugins = None) -> None:
     """Print the config with every default and override filled in."""
     from dlx.config.experiment import resolved_yaml

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,8 @@ from dlx.commands.facts import describe_data, spell
 from dlx.commands.plan import Plan
 from dlx.config.experiment import Experiment
 from dlx.config.load import load_experiment, load_experiment_and_data
-from dlx.core.errors import CheckpointError, RunError
+from dlx.core.definition import Definition
+from dlx.core.errors import CheckpointError, RunError, UsageError
 from dlx.core.types import Examples
 from dlx.data.splits import Indices
 from dlx.engine.error_surface import ErrorSurface, without_chance
@@ -107,6 +109,39 @@ def load_subject(
         data=plan.device_examples(),
         origin=origin,
     )
+
+
+def load_other_weights(path: Path, subject: Subject, plugins: Sequence[Path] = ()) -> tuple[Tensor, str]:
+    """Read other weights of the model of a subject.
+
+    Args:
+        path: A run directory, of which the best weights of its first seed are taken, or a file of weights.
+        subject: Whose model they must be of.
+        plugins: Files of definitions that the user names beside the config.
+
+    Returns:
+        The weights, [P + Q], on its device, and where they are from, in words.
+
+    Raises:
+        UsageError: If they were trained for another model or on other data.
+        RunError: If there are none.
+        CheckpointError: If they are damaged, or of another shape.
+    """
+    file, origin = path, str(path)
+    if path.is_dir():
+        other, own = load_experiment(config_of(path), plugins=plugins).experiment, subject.experiment
+        for section in ("model", "data"):
+            found, wanted = (_structure(getattr(each, section)) for each in (other, own))
+            if found != wanted:
+                raise UsageError(f"{path} has another {section}: expected {wanted}, found {found}")
+        file = _weights_file(path, other.seed_list[0])
+        origin = f"{file}, of seed {other.seed_list[0]}"
+    return _read_weights(file, subject.member).to(subject.weights.device), origin
+
+
+def _structure(section: Definition) -> dict[str, Any]:
+    """Give what must be equal for two models to be one function of their weights: neither the split nor dropout."""
+    return section.model_dump(mode="json", exclude={"split", "dropout", "init"})
 
 
 def config_of(run: Path) -> Path:

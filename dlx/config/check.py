@@ -12,7 +12,7 @@ from dlx.config.check_split import SPLIT, largest_train, split_draws, split_of_d
 from dlx.config.diagnostics import Fault
 from dlx.config.keys import members
 from dlx.core.definition import Dataset, Definition, FirstOrder, Loss, Metric, Model, Optimizer, Prior, Schedule
-from dlx.core.settings import Curvature, EarlyStopping
+from dlx.core.settings import Curvature, EarlyStopping, Landscape
 from dlx.core.surface import Surface
 from dlx.core.types import Examples
 from dlx.data.batches import num_steps
@@ -195,6 +195,12 @@ def _curvature_batch(data: Dataset, curvature: Curvature, examples: Examples) ->
         yield Fault(("curvature", "batch_size"), message, f"set curvature.batch_size={largest} or less, or null")
 
 
+def _landscape_part(data: Dataset, landscape: Landscape) -> Iterator[Fault]:
+    if landscape.part == "valid" and data.split.valid == 0:
+        message = "there is no validation part to look at: data.split.valid is 0"
+        yield Fault(("landscape", "part"), message, "set landscape.part=train or data.split.valid>0")
+
+
 def _start(surface: Surface, start: Sequence[float] | None) -> Iterator[Fault]:
     if start is not None and len(start) != surface.dimension:
         message = f"`start` has {len(start)} numbers, but `{surface.name}` has {surface.dimension} variables"
@@ -229,6 +235,7 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _optimizer,
     _schedule,
     _clipping,
+    _landscape_part,
     _start,
     _surface_optimizers,
 )

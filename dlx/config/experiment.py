@@ -18,11 +18,13 @@ from dlx.core.settings import (
     CrossValidation,
     Curvature,
     GradCheck,
+    Landscape,
     NumSeeds,
     PluginRecord,
     Search,
     Seeds,
     Settings,
+    SurfaceLandscape,
     Training,
 )
 from dlx.core.surface import Surface
@@ -88,6 +90,8 @@ class Experiment(Settings):
     """Where `dlx gradcheck` compares gradients."""
     curvature: Curvature = Curvature()
     """What `dlx curvature` looks at."""
+    landscape: Landscape = Landscape()
+    """Where `dlx landscape` looks."""
     device: Device = "auto"
     """Where to compute: cpu, cuda, cuda:N for the GPU numbered N; auto takes a GPU if there is one."""
     dtype: Literal["float32", "float64"] = "float32"
@@ -133,10 +137,17 @@ class SurfaceExperiment(Settings):
     """Steps that each of them takes."""
     curvature: Curvature = Curvature()
     """What `dlx curvature` looks at."""
+    landscape: SurfaceLandscape = SurfaceLandscape()
+    """Where `dlx landscape` looks."""
     device: Device = "auto"
     """Where to compute: cpu, cuda, cuda:N for the GPU numbered N; auto takes a GPU if there is one."""
     threads: Threads = 1
     """Kernel threads of one worker."""
+
+    @property
+    def seed_list(self) -> Sequence[int]:
+        """The seeds, one by one."""
+        return range(self.seeds) if isinstance(self.seeds, int) else self.seeds
 
     @property
     def point(self) -> tuple[float, ...]:

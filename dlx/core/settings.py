@@ -262,3 +262,33 @@ class Curvature(Settings):
     """Products with the Hessian that Lanczos's method takes at most; it keeps as many vectors of all parameters."""
     seed: Seed = 0
     """Seed of random directions and starts."""
+
+
+class SurfaceLandscape(Settings):
+    """Where `dlx landscape` looks at an analytic surface: on its box."""
+
+    points: Annotated[int, Field(ge=3, le=1001)] = 51
+    """Points along each axis; an odd number, so that the middle is one of them."""
+
+    @field_validator("points")
+    @classmethod
+    def _is_odd(cls, points: int) -> int:
+        if points % 2 == 0:
+            raise ValueError(f"`points` must be odd, so that the middle is one of them, found {points}")
+        return points
+
+
+class Landscape(SurfaceLandscape):
+    """Where `dlx landscape` looks at the error of a model: on a plane through its weights."""
+
+    radius: PositiveFloat | None = None
+    """How far the plane goes. Along random directions: from the weights to each side, 1 being where every row of
+    weights has been added a random one of its norm; null is 1. With `through`: beyond the outermost of the weights, as
+    a share of the longest distance between them; null is 0.25."""
+    seed: Seed = 0
+    """Seed of random directions."""
+    through: Annotated[tuple[str, ...], Field(strict=False, max_length=2)] = ()
+    """Other weights of the same model that the plane goes through, in place of random directions: run directories or
+    files of weights; with one it is a line. Relative to the config file, or else to the working directory."""
+    part: Literal["train", "valid"] = "train"
+    """Examples whose error is looked at. The test part is read by nothing but the end of a training."""

@@ -34,6 +34,8 @@ Write = Callable[[Tensor, range], None]
 """Writes the points of some numbers into rows [m, P] that hold theta."""
 Read = Callable[[EmpiricalRisk, Tensor], Tensor]
 """Gives what is wanted of an objective at the rows of theta, [m, ...]."""
+Compute = Callable[[EmpiricalRisk, range], Tensor]
+"""Gives what is wanted of the points of some numbers, [m, ...], by an objective of as many rows or more."""
 
 
 def without_chance(member: Member) -> Member:
@@ -156,6 +158,25 @@ class ErrorSurface:
         Yields:
             Numbers of points and what was wanted of them, chunk by chunk, as they are done.
         """
+
+        def compute(objective: EmpiricalRisk, numbers: range) -> Tensor:
+            rows = objective.theta  # written in place: a recording of it is held by reference
+            rows.copy_(self.theta)  # rows that are left over are there
+            write(rows[: len(numbers)], numbers)
+            return objective.value(rows) if read is None else read(objective, rows)
+
+        yield from self.in_chunks(count, compute)
+
+    def in_chunks(self, count: int, compute: Compute) -> Iterator[tuple[range, Tensor]]:
+        """Compute something of many points, in chunks that stay in the cache, on all cores.
+
+        Args:
+            count: Number of points, K.
+            compute: Does so for some of them; it may give more rows than there are points, which are cut off.
+
+        Yields:
+            Numbers of points and what was wanted of them, chunk by chunk, as they are done.
+        """
         size, threads = min(count, self._rows_per_chunk()), torch.get_num_threads()
         workers = num_workers(self.theta.device, threads)
         share = max(1, min(-(-count // size // workers), CHUNKS_PER_TASK)) * size
@@ -165,21 +186,13 @@ class ErrorSurface:
         @torch.no_grad()
         def run(part: range) -> list[tuple[range, Tensor]]:
             objective = free.pop() if free else self.objective(size)
-            found = [self._chunk(objective, numbers, write, read) for numbers in _cut(part, size)]
+            found = [(numbers, compute(objective, numbers)[: len(numbers)]) for numbers in _cut(part, size)]
             free.append(objective)
             return found
 
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
             for future in as_completed([pool.submit(run, part) for part in parts]):
                 yield from future.result()
-
-    def _chunk(self, objective: EmpiricalRisk, numbers: range, write: Write, read: Read | None) -> tuple[range, Tensor]:
-        """Evaluate the points of some numbers; rows that are left over are at theta."""
-        rows = objective.theta  # written in place: a recording of it is held by reference
-        rows.copy_(self.theta)
-        write(rows[: len(numbers)], numbers)
-        found = objective.value(rows) if read is None else read(objective, rows)
-        return numbers, found[: len(numbers)]
 
     def _rows_per_chunk(self) -> int:
         """Give the number of points of which theta and one layer's outputs stay in the cache."""

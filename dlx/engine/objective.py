@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -87,6 +88,7 @@ class EmpiricalRisk:
         self.num_streams = len(OWN_STREAMS) + len(self._keyed)
         self._replay = self._recorded(self._value_and_gradient)
         self._replay_value = self._recorded(self._value_alone)
+        self._replay_behind = self._recorded(self._value_behind)
         self._replay_branches = self._recorded(self._value_and_branches)
         self._replay_hessian = self._recorded(self._hessian_times)
         self._replay_gauss_newton = self._recorded(self._gauss_newton_times)
@@ -167,6 +169,31 @@ class EmpiricalRisk:
         value, branches = self._replay_branches(theta, *self._batch)
         return value, branches
 
+    @property
+    def first_layer(self) -> str | None:
+        """The name of the layer that the inputs meet first, where the model is a row of layers and it is linear."""
+        name, layer = next(self._rows.module.named_children(), ("", None))
+        is_row = type(self._rows.module) is nn.Sequential and self._rows.is_stackable
+        return name if is_row and isinstance(layer, nn.Linear) else None
+
+    def first_outputs(self, theta: Tensor) -> Tensor:
+        """Give what the ``first_layer`` gives for the first row's current batch with parameters [K, P], [K, H, B]."""
+        begin = f"{self.first_layer}."
+        named = {name: each for name, each in self._rows.layout.unflatten(theta).items() if name.startswith(begin)}
+        named = {name.removeprefix(begin): each for name, each in named.items()}
+        layer, inputs = next(self._rows.module.children()), self._batch.inputs[0]
+        outputs: Tensor = vmap(lambda own: functional_call(layer, own, (inputs,)))(named)
+        return outputs.mT.contiguous()
+
+    def value_behind(self, theta: Tensor, hidden: Tensor) -> Tensor:
+        """Give the values at the rows of theta, [M], on the current batch, what its first layer gives being known.
+
+        Args:
+            theta: [M, P].
+            hidden: What the ``first_layer`` at each row gives for the batch, [M, B, H], without noise.
+        """
+        return self._replay_behind(theta, hidden, *self._batch)[0]
+
     def hessian_times(self, theta: Tensor, vectors: Tensor) -> Tensor:
         """Multiply the Hessians at the rows of theta, [M, P], with vectors, [K, M, P]."""
         return self._replay_hessian(theta, vectors, *self._batch)[2]
@@ -227,41 +254,54 @@ class EmpiricalRisk:
             lambda theta: self._outputs(theta, batch)[0], slope, self._penalty, self._rows.is_stackable
         )
 
-    def _outputs(self, theta: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Give the outputs for the batch, [M, B, C], differentiable, and the model's new statistics, [M, Q], if any."""
+    def _outputs(self, theta: Tensor, batch: Batch, hidden: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Give the outputs for the batch, [M, B, C], differentiable, and the model's new statistics, [M, Q], if any.
+
+        Args:
+            theta: [M, P].
+            batch: The batch.
+            hidden: What the first layer gives for it, [M, B, H], where that is known.
+        """
         rows = self._rows
         rows.module.train()
+        module: nn.Module = rows.module
+        if hidden is not None:
+            module = nn.Sequential(OrderedDict(list(rows.module.named_children())[1:]))
 
         def forward(*given: Any) -> Any:
-            outputs, named = self._run_module(*given)
+            outputs, named = self._run_module(module, *given)
             return outputs, [named[name] for name in rows.layout.statistics]  # what the module assigned is put there
 
-        outputs, moved = self._each_row(forward, theta, batch)
+        outputs, moved = self._each_row(forward, theta, batch, hidden)
         return outputs, (torch.cat([each.flatten(1) for each in moved], 1).detach(),) if moved else ()
 
-    def _each_row(self, function: Callable[..., Any], theta: Tensor, batch: Batch) -> Any:
-        """Call a function with parameters, inputs, weights and keys of each row."""
-        theta, inputs = self._add_noise(theta, batch)
+    def _each_row(self, function: Callable[..., Any], theta: Tensor, batch: Batch, hidden: Tensor | None = None) -> Any:
+        """Call a function with parameters, inputs (or what the first layer gives), weights and keys of each row."""
+        theta, inputs = self._add_noise(theta, batch) if hidden is None else (theta, hidden)
         layout = self._rows.layout
         named = layout.unflatten(theta) | layout.unflatten_statistics(self._rows.statistics) | self._rows.constants
+        if hidden is not None:
+            named = {name: each for name, each in named.items() if not name.startswith(f"{self.first_layer}.")}
         keys = batch.keys[:, len(OWN_STREAMS) :]
         if self._rows.is_stackable and len(inputs) > 1 and inputs.stride(0) == 0:
             # A batch that all rows share is no axis of the inputs: one product for all rows instead of one for each.
             return vmap(function, in_dims=(0, None, 0, 0))(named, inputs[0], batch.weights, keys)
         return self._map(function)(named, inputs, batch.weights, keys)
 
-    def _run_module(self, named: dict[str, Tensor], inputs: Tensor, weights: Tensor, keys: Tensor) -> Any:
+    def _run_module(
+        self, module: nn.Module, named: dict[str, Tensor], inputs: Tensor, weights: Tensor, keys: Tensor
+    ) -> Any:
         """Give the outputs of one row, [B, C], and its named tensors, among them those that the module assigned."""
         named = named | dict.fromkeys(self._weighted, weights) | dict(zip(self._keyed, keys.unbind(0), strict=True))
-        return functional_call(self._rows.module, named, (inputs,)), named
+        return functional_call(module, named, (inputs,)), named
 
-    def _value(self, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+    def _value(self, theta: Tensor, batch: Batch, hidden: Tensor | None = None) -> tuple[Tensor, ...]:
         """Give the objectives, [M], differentiable, and the model's new statistics, [M, Q], if any."""
 
         def losses(h: dict[str, Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
             return self._rows.recipe.loss.value(outputs, targets, Hyper(h))
 
-        outputs, moved = self._outputs(theta, batch)
+        outputs, moved = self._outputs(theta, batch, hidden)
         value = (self._map(losses)(self._loss_h, outputs, batch.targets) * batch.weights).sum(1)
         return (value if self._rows.recipe.prior is None else value + self._penalty(theta)), *moved
 
@@ -291,7 +331,7 @@ class EmpiricalRisk:
         def branches_of_model(*row: Any) -> Tensor:
             found = Branches()
             with found:
-                outputs, _ = self._run_module(*row)
+                outputs, _ = self._run_module(self._rows.module, *row)
             # Row by row there may be Python branches, too, and as many patterns as there are rows.
             return found.pattern(outputs) if self._rows.is_stackable else found.digest(outputs)
 
@@ -308,6 +348,9 @@ class EmpiricalRisk:
 
     def _value_alone(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
         return self._value(theta, Batch(*batch))
+
+    def _value_behind(self, theta: Tensor, hidden: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
+        return self._value(theta, Batch(*batch), hidden)
 
     @torch.enable_grad()
     def _value_and_gradient(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:

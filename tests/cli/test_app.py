@@ -61,6 +61,7 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         ("resume", {"--plugin", "--quiet", "--json"}),
         ("inspect", {"--device", "--plugin", "--json"}),
         ("curvature", {"--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
+        ("landscape", {"--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
         ("config", {"--plugin"}),
         ("schema", {"--plugin"}),
         ("list", {"--plugin"}),
@@ -70,7 +71,8 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
     group: Any = typer.main.get_command(app)
     assert set(group.commands) == {
-        "train", "cv", "gradcheck", "curvature", "resume", "inspect", "config", "schema", "list", "describe",
+        "train", "cv", "gradcheck", "curvature", "landscape", "resume", "inspect", "config", "schema", "list",
+        "describe",
     }  # fmt: skip
     options = {
         name

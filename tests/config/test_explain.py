@@ -13,7 +13,7 @@ from dlx.core.settings import Settings
 Faults = Callable[..., str]
 ROOT_KEYS = (
     "name, seeds, plugins, data, model, loss, prior, optimizer, schedule, metrics, training, cv, search, gradcheck, "
-    "curvature, "
+    "curvature, landscape, "
     "device, dtype, tf32, threads"
 )
 
