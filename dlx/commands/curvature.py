@@ -103,10 +103,12 @@ def curvature(path: Path, overrides: Sequence[str], runs_dir: Path) -> Iterator[
         run.write_json("environment.json", describe_environment(device, look.experiment.threads, Path.cwd()))
         yield AnalysisStarted(run.path, look.facts)
         probes, spectrum = yield from _interruptible(find_eigenvalues(look, gradient), run.path)
-        steps = gradient_steps(
-            look.function, value, gradient, spectrum.highest.value, [each["lr"] for each in look.rates]
-        )
         point = classify(look.function.theta, gradient, spectrum)
+        rates = [each["lr"] for each in look.rates]
+        # Where the gradient is a rounding error, steps along it would be drawn as if they told something.
+        is_slope = point.kind == "slope"
+        highest = spectrum.highest.value
+        steps = gradient_steps(look.function, value, gradient, highest, rates) if is_slope else None
         result = _result(look, value, gradient, (probes, spectrum, steps, point))
         run.write_json("result.json", result)
         _write_figures_and_report(run, result, look.facts)

@@ -70,7 +70,7 @@ def _point(result: Result) -> str:
 
 def _directions(result: Result) -> Iterator[str]:
     found, norm = result["directions"], result["gradient_norm"]
-    if norm == 0:
+    if result["point"]["kind"] != "slope":
         return
     share = abs(found["slope"]["lowest"]) / norm
     usual = 1 / math.sqrt(result["num_parameters"])
@@ -115,7 +115,7 @@ def _eigenvalues(result: Result) -> Iterator[str]:
 def _best_step(result: Result) -> Iterator[str]:
     steps = result["steps"]
     if steps is None:
-        yield "The gradient is 0, so no step along it moves."
+        yield "Steps along a gradient that is 0 as far as can be told would tell nothing."
         return
     if steps["best"] is None:
         yield (

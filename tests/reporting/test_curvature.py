@@ -79,7 +79,7 @@ def test_sentences_on_stationary_points(kind: str, words: str) -> None:
     text = told({**at(kind), "steps": None, "gradient_norm": 0.0})
     assert words in text
     assert "The lowest value of the surface is 0" in text
-    assert "The gradient is 0, so no step along it moves." in text
+    assert "Steps along a gradient that is 0 as far as can be told would tell nothing." in text
     assert "No direction falls faster" not in text
     assert curvature_headline(at(kind)).startswith(f"a {kind}" if kind != "flat" else "a flat place:")
 

@@ -49,6 +49,7 @@ IRRELEVANT_CHANGES = [
     "search.seed=3",
     "search.space={optimizer.lr: [0.05, 0.3]}",
     "search.budget=halving",
+    "curvature.directions=7",
     "device=auto",
     "threads=2",
     "training.epochs=9",
