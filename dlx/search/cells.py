@@ -17,7 +17,7 @@ from typing import Any
 from dlx.config.experiment import Experiment
 from dlx.core.records import Cell
 
-IRRELEVANT = {"name", "seeds", "cv", "search", "curvature", "device", "threads"}
+IRRELEVANT = {"name", "seeds", "cv", "search", "landscape", "curvature", "device", "threads"}
 """Sections that the result of a cell does not depend on, or that its cell replaces."""
 
 

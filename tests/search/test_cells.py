@@ -50,6 +50,7 @@ IRRELEVANT_CHANGES = [
     "search.space={optimizer.lr: [0.05, 0.3]}",
     "search.budget=halving",
     "curvature.directions=7",
+    "landscape.points=7",
     "device=auto",
     "threads=2",
     "training.epochs=9",
