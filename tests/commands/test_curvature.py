@@ -251,7 +251,7 @@ def test_where_there_is_nothing_to_see(tmp_path: Path) -> None:
 def test_an_analysis_is_not_resumed(tmp_path: Path) -> None:
     *_, last = curvature(write_config(tmp_path), [], tmp_path / "looks")
     assert isinstance(last, Finished)
-    with pytest.raises(RunError, match=r"is a run of dlx curvature, which is not resumed; run it again"):
+    with pytest.raises(RunError, match=r"is a run of dlx curvature, which is not resumed: run it again on"):
         list(resume(last.run_dir, []))
     with pytest.raises(RunError, match="no best weights"):
         look(last.run_dir, tmp_path)

@@ -81,10 +81,11 @@ def test_a_config_has_its_own_plugins_and_no_others(tmp_path: Path) -> None:
 
 def test_the_schema_has_them(tmp_path: Path) -> None:
     use([load(tmp_path)])
-    names, *classes = json_schema()["properties"]["model"]["anyOf"]
+    properties = json_schema()["$defs"]["Experiment"]["properties"]
+    names, *classes = properties["model"]["anyOf"]
     assert "quadratic" in names["enum"]
     assert "Quadratic" in str(classes)
-    assert {"type": "string"} in json_schema()["properties"]["plugins"]["items"]["anyOf"]
+    assert {"type": "string"} in properties["plugins"]["items"]["anyOf"]
 
 
 def test_a_record_is_not_executed_unless_it_is_named(tmp_path: Path) -> None:

@@ -36,7 +36,10 @@ def test_defaults(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("surface: rosenbrok\n", ["x.yaml:1:10: there is no surface `rosenbrok`", "did you mean `rosenbrock`?"]),
-        ("surface: beale\nmodel: mlp\n", ["x.yaml:2:1: unknown key `model`", "valid here: name, seeds, surface"]),
+        (
+            "surface: beale\nmodel: mlp\n",
+            ["x.yaml:2:1: unknown key `model`", "valid here: name, seeds, plugins, surface"],
+        ),
         ("surface: beale\nstart: [1, 2, 3]\n", ["x.yaml:2:8: `start` has 3 numbers, but `beale` has 2 variables"]),
         ("surface: beale\nstart: [1, x]\n", ["x.yaml:2:12: `start.1` must be a number"]),
         ("surface: beale\nstart: []\n", ["`start` has 0 numbers"]),
