@@ -61,7 +61,7 @@ def as_if_killed(done: Path, run: Path) -> None:
 
 
 @pytest.mark.usefixtures("slice_by_slice")
-@pytest.mark.parametrize("kind", ["grid", "tpe", "nested halving"])
+@pytest.mark.parametrize("kind", ["grid", "tpe", pytest.param("nested halving", marks=pytest.mark.slow)])
 def test_killed_between_and_within_lines(tmp_path: Path, kind: str) -> None:
     """Between any two lines of cells.jsonl, in the middle of one, or of a line of trials.jsonl."""
     done = small_search(tmp_path, *KINDS[kind])

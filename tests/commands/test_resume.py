@@ -59,6 +59,7 @@ def test_five_seeds_stopped_at_five_points(tmp_path: Path) -> None:
     stop_and_resume(tmp_path, SEEDS, 5, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("step_by_step", "chunks")
 def test_two_populations_stopped_at_five_points(tmp_path: Path) -> None:
     stop_and_resume(tmp_path, SEEDS, 5, seed=2)

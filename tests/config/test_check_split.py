@@ -253,7 +253,7 @@ def plans(draw: st.DrawFn) -> dict[str, Any]:
     return settings | test | ({"time_series": True, "seed": 0, "groups": None} if kind == "time" else {})
 
 
-@settings(deadline=None, derandomize=True, max_examples=500)
+@settings(deadline=None, derandomize=True, max_examples=250)
 @given(st.data(), PLENTY | RARE, plans(), st.sampled_from([True, True, True, False]), st.integers(0, 3))
 def test_what_passes_can_be_split(
     data: st.DataObject, counts: list[int], plan: dict[str, Any], is_task: bool, seed: int

@@ -226,6 +226,7 @@ def test_guided_methods_beat_chance(method: str, gain: float, chance: float) -> 
     assert gain * best_values(method, 20, trials=60) < chance
 
 
+@pytest.mark.slow
 def test_gaussian_process_beats_chance_with_a_third_of_its_trials(chance: float) -> None:
     assert 5 * best_values("gp", 3, trials=20, batch=5) < chance
 
