@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from dlx.commands.analysis import analysis_run, interruptible
 from dlx.commands.facts import spell
-from dlx.commands.interrupt import listening
 from dlx.commands.subject import Subject, config_of, load_subject
-from dlx.config.experiment import SurfaceExperiment, resolved_yaml
+from dlx.config.experiment import SurfaceExperiment
 from dlx.config.load import is_of_surface, load_surface
 from dlx.core.definition import Activation, Optimizer
-from dlx.core.errors import DivergedError, RunInterruptedError
+from dlx.core.errors import DivergedError
 from dlx.core.records import AnalysisProgress, AnalysisStarted, Finished, Record
 from dlx.core.settings import Curvature
 from dlx.curvature.point import STATIONARY, Point, classify
@@ -35,7 +35,6 @@ from dlx.data.splits import Indices
 from dlx.engine.analytic import AnalyticSurface
 from dlx.engine.device import choose_device, prepare_torch
 from dlx.engine.error_surface import ErrorSurface, PointFunction
-from dlx.tracking.provenance import describe_environment
 from dlx.tracking.run_dir import RunDir
 
 JACOBIAN_EXAMPLES, JACOBIAN_NUMBERS = 32, 1 << 24
@@ -96,14 +95,9 @@ def curvature(path: Path, overrides: Sequence[str], runs_dir: Path, plugins: Seq
     look = load_look(path, overrides, plugins)
     value, gradient = look.function.gradient(look.function.theta)
     _require_finite(value, gradient, path)
-    run = RunDir.create(runs_dir, "curvature", str(look.experiment.name))
-    with run.ending():
-        run.write("config.input.yaml", look.text)
-        run.write("config.resolved.yaml", resolved_yaml(look.experiment))
-        device = str(look.function.theta.device)
-        run.write_json("environment.json", describe_environment(device, look.experiment.threads, Path.cwd()))
+    with analysis_run(runs_dir, "curvature", look.experiment, look.text, look.function.theta.device) as run:
         yield AnalysisStarted(run.path, look.facts)
-        probes, spectrum = yield from _interruptible(find_eigenvalues(look, gradient), run.path)
+        probes, spectrum = yield from interruptible(find_eigenvalues(look, gradient), run)
         point = classify(look.function.theta, gradient, spectrum)
         rates = [each["lr"] for each in look.rates]
         # Where the gradient is a rounding error, steps along it would be drawn as if they told something.
@@ -213,24 +207,6 @@ def _require_finite(value: float, gradient: Tensor, path: Path) -> None:
             f"{'finite' if bool(gradient.isfinite().all()) else 'not finite'}: there is nothing to look at; take other "
             "weights, or another start"
         )
-
-
-def _interruptible(found: Generator[AnalysisProgress, None, T], path: Path) -> Generator[AnalysisProgress, None, T]:
-    """Pass on progress and the result; after a signal, end.
-
-    Raises:
-        RunInterruptedError: After a signal.
-    """
-    with listening() as interrupt:
-        while True:
-            try:
-                record = next(found)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            yield record
-            if interrupt.signum:
-                raise RunInterruptedError(f"{path} was stopped before it was done; run it again", interrupt.signum)
 
 
 def find_eigenvalues(look: Look, gradient: Tensor) -> Generator[AnalysisProgress, None, tuple[Probes, Spectrum]]:

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from dlx.commands.analysis import analysis_run, interruptible
 from dlx.commands.clock import Clock
 from dlx.commands.subject import Subject, load_subject
-from dlx.config.experiment import resolved_yaml
 from dlx.core.errors import CheckError, UsageError
 from dlx.core.records import AnalysisProgress, AnalysisStarted, Finished, Record
 from dlx.data.batches import BatchPlan, Order
@@ -29,7 +29,6 @@ from dlx.gradients.reference import Reference, take_reference, with_penalty
 from dlx.gradients.self_test import sensitivity, try_faults
 from dlx.gradients.v_curve import v_curve
 from dlx.tracking.files import finite
-from dlx.tracking.provenance import describe_environment
 from dlx.tracking.run_dir import RunDir
 
 T = TypeVar("T")
@@ -61,15 +60,11 @@ def gradcheck(
     settings = subject.experiment.gradcheck
     if subject.experiment.model.needs_batches and settings.batch_size < 2:
         raise UsageError("batch norm needs gradcheck.batch_size=2 or more: of one example every gradient is 0")
-    run = RunDir.create(runs_dir, "gradcheck", str(subject.experiment.name))
-    with run.ending():
-        run.write("config.input.yaml", subject.text)
-        run.write("config.resolved.yaml", resolved_yaml(subject.experiment))
-        run.write_json("environment.json", describe_environment(str(subject.weights.device), 1, Path.cwd()))
+    with analysis_run(runs_dir, "gradcheck", subject.experiment, subject.text, subject.weights.device) as run:
         facts = {**subject.facts(), "batch": _batch_text(subject)}
         yield AnalysisStarted(run.path, facts)
         clock = Clock(0.0)
-        result = yield from _result(subject, self_test)
+        result = yield from interruptible(_result(subject, self_test), run)
         seconds = result.pop("seconds")
         result = finite(result)
         run.write_json("result.json", result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlx.commands.analysis import analysis_run, interruptible
 from dlx.commands.facts import spell
-from dlx.commands.interrupt import listening
 from dlx.commands.subject import Subject, config_of, load_other_weights, load_subject
-from dlx.config.experiment import Experiment, SurfaceExperiment, resolved_yaml
+from dlx.config.experiment import Experiment, SurfaceExperiment
 from dlx.config.load import is_of_surface, load_surface
-from dlx.core.errors import RunInterruptedError, UsageError
+from dlx.core.errors import UsageError
 from dlx.core.records import AnalysisProgress, AnalysisStarted, Cell, Finished, Record
 from dlx.curvature.landscape import Barrier, Floats, Frame, around, doubling, through
 from dlx.curvature.paths import Path as Walk
@@ -25,7 +25,6 @@ from dlx.curvature.paths import walk
 from dlx.engine.analytic import AnalyticSurface
 from dlx.engine.cross_section import CrossSection
 from dlx.engine.device import choose_device, prepare_torch
-from dlx.tracking.provenance import describe_environment
 from dlx.tracking.run_dir import RunDir
 
 RADIUS, MARGIN = 1.0, 0.25
@@ -80,23 +79,9 @@ def landscape(path: Path, overrides: Sequence[str], runs_dir: Path, plugins: Seq
         DlxError: Any of the tree in ``core/errors.py``; those of the user before the run directory exists.
     """
     view = load_view(path, overrides, plugins)
-    run = RunDir.create(runs_dir, "landscape", str(view.experiment.name))
-    with run.ending():
-        run.write("config.input.yaml", view.text)
-        run.write("config.resolved.yaml", resolved_yaml(view.experiment))
-        device = str(view.like.device)
-        run.write_json("environment.json", describe_environment(device, view.experiment.threads, Path.cwd()))
+    with analysis_run(runs_dir, "landscape", view.experiment, view.text, view.like.device) as run:
         yield AnalysisStarted(run.path, view.facts)
-        coordinates = view.frame.coordinates()
-        values = np.full(len(coordinates), np.nan)
-        with listening() as interrupt:
-            for numbers, found in view.evaluate(torch.from_numpy(coordinates).to(view.like)):
-                values[numbers.start : numbers.stop] = found.double().cpu().numpy()
-                yield AnalysisProgress("landscape", float(np.mean(~np.isnan(values))))
-                if interrupt.signum:
-                    raise RunInterruptedError(
-                        f"{run.path} was stopped before it was done; run it again", interrupt.signum
-                    )
+        values = yield from interruptible(_evaluate(view), run)
         result, shown = _result(view, values), _shown(view, values)
         run.write_json("result.json", result)
         run.write_json("landscape.json", shown)
@@ -104,6 +89,17 @@ def landscape(path: Path, overrides: Sequence[str], runs_dir: Path, plugins: Seq
         _write_figures_and_report(run, result, shown, view.facts, again)
         run.finish("done", "done")
     yield Finished(run.path, result)
+
+
+def _evaluate(view: View) -> Generator[AnalysisProgress, None, Floats]:
+    """Give the error at every point, [K]."""
+    coordinates = view.frame.coordinates()
+    values, num_done = np.full(len(coordinates), np.nan), 0
+    for numbers, found in view.evaluate(torch.from_numpy(coordinates).to(view.like)):
+        values[numbers.start : numbers.stop] = found.double().cpu().numpy()
+        num_done += len(numbers)
+        yield AnalysisProgress("landscape", num_done / len(coordinates))
+    return values
 
 
 def load_view(path: Path, overrides: Sequence[str], plugins: Sequence[Path] = ()) -> View:
