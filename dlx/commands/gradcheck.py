@@ -21,7 +21,7 @@ from dlx.data.splits import Indices
 from dlx.engine.error_surface import ErrorSurface
 from dlx.gradients.backprop import Backprop, is_by_hand
 from dlx.gradients.check import TensorCheck, check, worst_verdict
-from dlx.gradients.differences import STEP, Work, noise_floor
+from dlx.gradients.differences import STEP, Work, noise_floor, telling
 from dlx.gradients.jacobians import by_jacobians
 from dlx.gradients.locate import first_wrong_part
 from dlx.gradients.penalty import penalty_reference
@@ -143,13 +143,7 @@ def _badness(verdict: str) -> int:
 
 def _told(work: Work[T], what: str) -> Generator[Record, None, T]:
     """Tell of work as it goes on, and give what comes of it."""
-    while True:
-        try:
-            share = next(work)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        yield AnalysisProgress(what, share)
+    return (yield from telling(work, lambda share: AnalysisProgress(what, share)))
 
 
 def _first_batch(subject: Subject) -> Indices:

@@ -11,7 +11,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -30,8 +30,20 @@ NOISE_FACTOR = 50
 
 
 T = TypeVar("T")
+U = TypeVar("U")
 Work = Generator[float, None, T]
 """Yields shares of the work that is done, and returns what comes of it."""
+
+
+def telling(work: Work[T], tell: Callable[[float], U]) -> Generator[U, None, T]:
+    """Do work and tell of its shares in another way."""
+    while True:
+        try:
+            share = next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        yield tell(share)
 
 
 def finish(work: Work[T]) -> T:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dlx.engine.error_surface import ErrorSurface
-from dlx.gradients.differences import STEP, Work, along_axes
+from dlx.gradients.differences import STEP, Work, along_axes, telling
 
 STEPS = tuple(float(10**exponent) for exponent in np.arange(-1, -12.25, -0.5))
 MAX_ENTRIES = 200
@@ -67,23 +67,14 @@ def v_curve(surface: ErrorSurface, gradient: Tensor) -> Work[VCurve]:
     errors: list[float | None] = []
     shares = []
     for number, step in enumerate(STEPS):
-        found = yield from _part(along_axes(surface, columns, torch.full_like(gradient[columns], step)), number)
+        work = along_axes(surface, columns, torch.full_like(gradient[columns], step))
+        found = yield from telling(work, lambda share, number=number: (number + share) / len(STEPS))
         kept = ~found.crossed
         quotients, right = found.values[kept], gradient[columns][kept]
         size = float(quotients.norm() + right.norm())
         errors.append(float((quotients - right).norm()) / size if len(right) and size else None)
         shares.append(float(kept.double().mean()))
     return VCurve(STEPS, tuple(errors), tuple(shares), *slopes(STEPS, errors), STEP, len(columns))
-
-
-def _part(work: Work, number: int) -> Work:  # type: ignore[type-arg]
-    """Pass on one of many pieces of work as a share of them all."""
-    while True:
-        try:
-            share = next(work)
-        except StopIteration as end:
-            return end.value
-        yield (number + share) / len(STEPS)
 
 
 def slopes(steps: Sequence[float], errors: Sequence[float | None]) -> tuple[float | None, float | None]:
