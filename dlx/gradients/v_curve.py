@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -68,13 +69,17 @@ def v_curve(surface: ErrorSurface, gradient: Tensor) -> Work[VCurve]:
     shares = []
     for number, step in enumerate(STEPS):
         work = along_axes(surface, columns, torch.full_like(gradient[columns], step))
-        found = yield from telling(work, lambda share, number=number: (number + share) / len(STEPS))
+        found = yield from telling(work, partial(_share_of_all, number))
         kept = ~found.crossed
         quotients, right = found.values[kept], gradient[columns][kept]
         size = float(quotients.norm() + right.norm())
         errors.append(float((quotients - right).norm()) / size if len(right) and size else None)
         shares.append(float(kept.double().mean()))
     return VCurve(STEPS, tuple(errors), tuple(shares), *slopes(STEPS, errors), STEP, len(columns))
+
+
+def _share_of_all(number: int, share: float) -> float:
+    return (number + share) / len(STEPS)
 
 
 def slopes(steps: Sequence[float], errors: Sequence[float | None]) -> tuple[float | None, float | None]:
