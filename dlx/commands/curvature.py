@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -146,7 +147,9 @@ def _spell_point(experiment: SurfaceExperiment, longest: int = 8) -> str:
 
 def _look_at_model(subject: Subject) -> Look:
     settings = subject.experiment.curvature
-    chosen = subject.train if settings.batch_size is None else subject.train[: settings.batch_size]
+    # At random: the examples may be in the order of their classes.
+    drawn = np.random.default_rng(settings.seed).permutation(subject.train)
+    chosen = subject.train if settings.batch_size is None else drawn[: settings.batch_size]
     which = "all" if len(chosen) == len(subject.train) else "the first"
     facts = {**subject.facts(), "examples": f"{which} {len(chosen):,} of {len(subject.train):,} for training"}
     return Look(

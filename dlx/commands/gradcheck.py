@@ -19,6 +19,7 @@ from dlx.core.records import AnalysisProgress, AnalysisStarted, Finished, Record
 from dlx.data.batches import BatchPlan, Order
 from dlx.data.splits import Indices
 from dlx.engine.error_surface import ErrorSurface
+from dlx.engine.objective import Network
 from dlx.gradients.backprop import Backprop, is_by_hand
 from dlx.gradients.check import TensorCheck, check, worst_verdict
 from dlx.gradients.differences import STEP, Work, noise_floor, telling
@@ -87,7 +88,7 @@ def _result(subject: Subject, self_test: bool) -> Generator[Record, None, dict[s
     subject = dataclasses.replace(subject, weights=_burn_in(subject, batch))
     whole, loss_alone = subject.surface(batch), _without_prior(subject).surface(batch)
     value = _require_function(whole)
-    autograd = {"objective": whole.gradient(whole.theta)[1], "loss": loss_alone.gradient(whole.theta)[1]}
+    autograd = {"objective": _autograd(whole), "loss": _autograd(loss_alone)}
     begin = time.perf_counter()
     reference = yield from _told(take_reference(loss_alone, autograd["loss"]), "central differences")
     seconds = {"differences": time.perf_counter() - begin, "backprop": _backprop_seconds(whole)}
@@ -97,7 +98,7 @@ def _result(subject: Subject, self_test: bool) -> Generator[Record, None, dict[s
     if has_prior:
         references["prior"] = penalty_reference(network, reference)
         references["objective"] = with_penalty(reference, references["prior"])
-        autograd["prior"] = autograd["objective"] - autograd["loss"]
+        autograd["prior"] = _autograd_of_prior(network, whole.theta)
     what = "objective" if has_prior else "loss"
     named = {name: _named(whole, gradient) for name, gradient in autograd.items() if name in references}
     checks = [_entry(of, "autograd", check(named[of], references[of], len(batch))) for of in references]
@@ -137,6 +138,27 @@ def _result(subject: Subject, self_test: bool) -> Generator[Record, None, dict[s
     }
 
 
+def _autograd(surface: ErrorSurface) -> Tensor:
+    """Give the gradient by autograd, [P].
+
+    Raises:
+        CheckError: If torch refuses the backward pass: a tensor that it needs was changed in place.
+    """
+    try:
+        return surface.gradient(surface.theta)[1]
+    except RuntimeError as error:
+        reason = str(error).partition(". ")[0]
+        raise CheckError(f"autograd cannot go back through the model or the loss: {reason}") from error
+
+
+@torch.enable_grad()
+def _autograd_of_prior(network: Network, theta: Tensor) -> Tensor:
+    """Give the gradient of the prior's part alone, [P]: as a difference of two gradients it would be lost in theirs."""
+    at = theta.detach().clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(network.penalties(at).sum(), at)
+    return gradient
+
+
 def _badness(verdict: str) -> int:
     return ("ok", "suspicious", "unverified", "wrong").index(verdict)
 
@@ -165,7 +187,7 @@ def _burn_in(subject: Subject, batch: Indices) -> Tensor:
     for _ in range(subject.experiment.gradcheck.burn_in):
         surface = dataclasses.replace(subject, weights=weights).surface(batch)
         theta = surface.theta
-        _, gradient = surface.gradient(theta)
+        gradient = _autograd(surface)
         norm = gradient.norm()
         if not torch.isfinite(norm) or norm == 0:
             break
@@ -180,6 +202,7 @@ def _require_function(surface: ErrorSurface) -> float:
         CheckError: If f is not finite or not the same.
     """
     first, second = surface.value(surface.theta), surface.value(surface.theta)
+    _autograd(surface)
     third = surface.gradient(surface.theta)[0]
     if not torch.isfinite(torch.tensor(first)):
         raise CheckError(
@@ -228,7 +251,7 @@ def _backprop_seconds(surface: ErrorSurface) -> float:
     return min(times)
 
 
-def _self_test(network: Any, right: dict[str, Tensor], reference: Reference, by_hand: bool) -> dict[str, Any]:
+def _self_test(network: Network, right: dict[str, Tensor], reference: Reference, by_hand: bool) -> dict[str, Any]:
     faults = [dataclasses.asdict(trial) for trial in try_faults(network, right, reference)] if by_hand else []
     return {"faults": faults, "sensitivity": sensitivity(right, reference, len(network.inputs))}
 

@@ -96,7 +96,7 @@ def load_subject(
         member = dataclasses.replace(member, recipe=dataclasses.replace(member.recipe, model=model))
     seed = member.cell.seed
     if path.is_dir():
-        file = _weights_file(path, seed)
+        file = _weights_file(path, seed, plugins)
         weights, origin = _read_weights(file, member), f"{file}, of seed {seed}"
     else:
         weights, origin = initial_weights([member])[0], f"initial, of seed {seed}"
@@ -134,7 +134,7 @@ def load_other_weights(path: Path, subject: Subject, plugins: Sequence[Path] = (
             found, wanted = (_structure(getattr(each, section)) for each in (other, own))
             if found != wanted:
                 raise UsageError(f"{path} has another {section}: expected {wanted}, found {found}")
-        file = _weights_file(path, other.seed_list[0])
+        file = _weights_file(path, other.seed_list[0], plugins)
         origin = f"{file}, of seed {other.seed_list[0]}"
     return _read_weights(file, subject.member).to(subject.weights.device), origin
 
@@ -156,9 +156,9 @@ def config_of(run: Path) -> Path:
     return best if best.is_file() else resolved
 
 
-def _weights_file(run: Path, seed: int) -> Path:
+def _weights_file(run: Path, seed: int, plugins: Sequence[Path]) -> Path:
     """Find the weights of a seed in a run directory."""
-    seeds = load_experiment(config_of(run)).experiment.seed_list
+    seeds = load_experiment(config_of(run), plugins=plugins).experiment.seed_list
     folder = run / "checkpoints"
     file = folder / ("best.safetensors" if len(seeds) == 1 else f"seed-{seed}/best.safetensors")
     if seed in seeds and file.is_file():

@@ -64,6 +64,8 @@ def read_plugin(path: Path) -> PluginFile:
         UsageError: If there is no such file, or it cannot be read.
     """
     path = path.resolve()
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UsageError(f"a plugin is a Python file, but `{path}` is a pipe or a device")
     try:
         return PluginFile(path, path.read_bytes())
     except FileNotFoundError as error:

@@ -36,7 +36,7 @@ class Ritz:
     Attributes:
         values: Ritz values, ascending, [k]. Each lies between the lowest and the highest eigenvalue.
         bounds: Within this distance of a Ritz value there is an eigenvalue, [k]. That none lies beyond the outermost
-            Ritz value they do not prove; with a random start it is as good as certain.
+            Ritz value they do not prove, and at a loose tolerance there may be one.
         weights: Shares of the start in the directions of the Ritz vectors, squared, [k]; their sum is 1.
     """
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dlx.core.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -24,9 +26,22 @@ class Layout:
 
     @classmethod
     def of(cls, module: nn.Module) -> Layout:
-        """Read the layout of a module."""
-        parameters = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
+        """Read the layout of a module.
+
+        A parameter that asks for no gradient never moves: it lies among the statistics.
+
+        Raises:
+            UsageError: If two parts of the module share a parameter.
+        """
+        named = dict(module.named_parameters())
+        parameters = {name: tuple(each.shape) for name, each in named.items() if each.requires_grad}
         owned = module.state_dict(keep_vars=True)
+        shared = [name for name, each in owned.items() if isinstance(each, nn.Parameter) and name not in named]
+        if shared:
+            raise UsageError(
+                f"the model uses a parameter in two places (`{shared[0]}` is another's, too), which cannot be stacked; "
+                "give each place a parameter of its own, or call the one layer twice in the `forward` of one module"
+            )
         return cls(parameters, {name: tuple(each.shape) for name, each in owned.items() if name not in parameters})
 
     @property

@@ -266,7 +266,9 @@ class EmpiricalRisk:
         rows.module.train()
         module: nn.Module = rows.module
         if hidden is not None:
-            module = nn.Sequential(OrderedDict(list(rows.module.named_children())[1:]))
+            # Not named_children(), which gives a part that stands twice in the row only once.
+            behind = [(name, each) for name, each in rows.module._modules.items() if each is not None][1:]
+            module = nn.Sequential(OrderedDict(behind))
 
         def forward(*given: Any) -> Any:
             outputs, named = self._run_module(module, *given)

@@ -47,12 +47,16 @@ class Layer(NamedTuple):
 
 
 def is_by_hand(module: nn.Module) -> bool:
-    """Tell whether backprop by hand knows every layer of a module."""
-    return all(isinstance(layer, Dense | Pointwise | Dropout | BatchNorm) for _, layer in _layers(module))
+    """Tell whether backprop by hand knows every layer of a module, each with parameters of its own that move."""
+    layers = [layer for _, layer in _layers(module)]
+    own = [parameter for layer in layers for parameter in layer.parameters()]
+    is_known = all(isinstance(layer, Dense | Pointwise | Dropout | BatchNorm) for layer in layers)
+    return is_known and len({id(each) for each in own}) == len(own) and all(each.requires_grad for each in own)
 
 
 def _layers(module: nn.Module) -> list[tuple[str, nn.Module]]:
-    return list(module.named_children()) if type(module) is nn.Sequential else [("", module)]
+    # Not named_children(), which gives a layer that stands twice in the row only once.
+    return list(module._modules.items()) if type(module) is nn.Sequential else [("", module)]
 
 
 @torch.no_grad()

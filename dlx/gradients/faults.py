@@ -222,7 +222,7 @@ class _UserLayer(nn.Module):
 
 def autograd_gradient(network: Network) -> Gradient:
     """Give the derivative of the objective by each parameter of the module, as ordinary torch code computes it."""
-    named = dict(network.module.named_parameters())
+    named = {name: each for name, each in network.module.named_parameters() if each.requires_grad}
     with torch.enable_grad():
         losses = network.loss.value(network.module(network.inputs), network.targets, network.loss_h)
         found = torch.autograd.grad((losses * network.weights).sum(), list(named.values()), materialize_grads=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dlx.engine.branches import Branches
 from dlx.engine.objective import Network
-from dlx.gradients.differences import Differences, noise_floor, steps_of
+from dlx.gradients.differences import EPS, NOISE_FACTOR, Differences, steps_of
 from dlx.gradients.reference import Reference, TensorReference
 
 
@@ -21,8 +21,9 @@ def penalty_reference(network: Network, reference: Reference) -> Reference:
         network: Its parameters are the point.
         reference: Of the loss; says which entries and directions there are.
     """
-    theta = torch.cat([each.reshape(-1) for each in network.module.parameters()])
-    sizes = [each.numel() for each in network.module.parameters()]
+    moving = [each for each in network.module.parameters() if each.requires_grad]
+    theta = torch.cat([each.reshape(-1) for each in moving])
+    sizes = [each.numel() for each in moving]
     values = _differences(network.penalties, theta, steps_of(theta))
     found, start = {}, 0
     for (name, each), size in zip(reference.items(), sizes, strict=True):
@@ -50,8 +51,9 @@ def _differences(penalties: Callable[[Tensor], Tensor], theta: Tensor, steps: Te
         with branches:
             ends.append(penalties(point))
         patterns.append(branches.pattern(theta).view(-1, len(theta)))
-    floor = noise_floor(1.0, steps) * torch.maximum(ends[0].abs(), ends[1].abs()).clamp(min=1)
-    crossed = (patterns[0] != patterns[1]).any(0)
+    size = torch.maximum(ends[0].abs(), ends[1].abs())
+    floor = NOISE_FACTOR * EPS * size / steps
+    crossed = (patterns[0] != patterns[1]).any(0) & (size > 0)  # biases have no prior, and no kink of it
     return Differences((ends[0] - ends[1]) / (up - down), crossed, floor)
 
 
@@ -66,5 +68,6 @@ def _along(penalties: Callable[[Tensor], Tensor], theta: Tensor, directions: Ten
         found.append(_differences(penalties, theta, shift + torch.where(shift == 0, step, 0)))
     inside = slice(start, stop)
     values = torch.stack([(each.values[inside] * directions[k]).sum() for k, each in enumerate(found)])
-    crossed = torch.zeros(len(found), dtype=torch.bool, device=theta.device)
-    return Differences(values, crossed, noise_floor(1.0, step).expand(len(found)))
+    crossed = torch.stack([each.crossed[inside].any() for each in found])
+    floor = torch.stack([(each.floor[inside] * directions[k].abs()).sum() for k, each in enumerate(found)])
+    return Differences(values, crossed, floor)

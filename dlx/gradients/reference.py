@@ -17,7 +17,7 @@ NUM_SAMPLED, NUM_DIRECTIONS = 20, 4
 """Single entries and directions of each tensor of a model with more parameters."""
 SHRINK = 16
 """How much smaller the step is with which an entry is tried again whose points lie on two sides of a kink."""
-AGREEMENT = 1e-6
+AGREEMENT = 1e-8
 """Relative error from which an entry is looked at again, with half the step: its own error may be larger."""
 
 

@@ -98,8 +98,8 @@ def _eigenvalues(result: Result) -> Iterator[str]:
             else "the highest is not known to the tolerance: raise curvature.max_steps"
         )
         yield (
-            f"Within its bound of each of the two there is an eigenvalue; {known}. That none lies beyond is as good as "
-            "certain with a random start, but not proved."
+            f"Within its bound of each of the two there is an eigenvalue; {known}. One may lie beyond: a smaller "
+            "curvature.tolerance, or curvature.dense for all eigenvalues, would show it."
         )
         if abs(lowest["value"]) <= lowest["bound"]:
             yield "The sign of the lowest eigenvalue is not known: its bound is larger than its size."

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from gradients.nets import Squares
-from plugin_files import WRONG_GRADIENTS
+from plugin_files import QUADRATIC, WRONG_GRADIENTS
 from torch import Tensor, nn
 
 from dlx.commands import gradcheck as module
@@ -130,6 +130,28 @@ def test_faults_of_a_plugin_are_found(tmp_path: Path, text: str, words: list[str
     message, _ = failed(path)
     for each in words:
         assert each in message
+
+
+def test_a_run_of_a_plugin_is_checked_when_the_plugin_is_named(tmp_path: Path) -> None:
+    plugin = tmp_path / "own.py"
+    plugin.write_text(QUADRATIC)
+    path = tmp_path / "own.yaml"
+    path.write_text("data: iris\nmodel: quadratic\nloss: cross_entropy\nplugins: [own.py]\n")
+    *_, trained = train(path, ["training.epochs=1"], tmp_path / "runs")
+    *_, last = gradcheck(trained.run_dir, [], tmp_path / "runs", [plugin])
+    assert last.result["status"] == "ok"
+    with pytest.raises(UsageError, match="only recorded"):
+        list(gradcheck(trained.run_dir, [], tmp_path / "runs"))
+
+
+def test_a_backward_that_torch_refuses(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        QUADRATIC.replace("hidden = hidden * hidden", "hidden = torch.tanh(hidden); hidden += 1")
+    )
+    path = tmp_path / "own.yaml"
+    path.write_text("data: iris\nmodel: quadratic\nloss: cross_entropy\nplugins: [own.py]\n")
+    with pytest.raises(CheckError, match="autograd cannot go back"):
+        list(gradcheck(path, ["gradcheck.burn_in=0"], tmp_path / "runs"))
 
 
 def test_a_wrong_derivative_of_a_definition_is_found(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,15 @@ import itertools
 
 import pytest
 import torch
-from gradients.nets import ACTIVATIONS, LOSSES, named, surface_of
+from gradients.nets import ACTIVATIONS, LOSSES, named, reference_of, surface_of
 from torch import nn
 
+from dlx.core.errors import UsageError
+from dlx.engine.cross_section import CrossSection
+from dlx.engine.error_surface import collect
 from dlx.gradients import jacobians
 from dlx.gradients.backprop import Backprop, Layer, is_by_hand, normalised
+from dlx.gradients.check import check, worst_verdict
 from dlx.gradients.jacobians import by_jacobians, layer_jacobian
 from dlx.models.activations import Pointwise
 from dlx.models.batch_norm import BatchNorm
@@ -121,3 +125,54 @@ def test_jacobians_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     network = surface_of().alone.network()
     monkeypatch.setattr(jacobians, "MAX_SIDE", 5)
     assert by_jacobians(network) is None
+
+
+class Shared:
+    """Makes a model that has one layer twice, and one that does not move."""
+
+    @staticmethod
+    def activation() -> nn.Module:
+        act = Pointwise(ACTIVATIONS["tanh"])
+        layers = [Dense(5, 6), act, Dense(6, 6), act, Dense(6, 4)]
+        return nn.Sequential(*layers).double()
+
+    @staticmethod
+    def weights() -> nn.Module:
+        twice = Dense(5, 5)
+        return nn.Sequential(twice, Pointwise(ACTIVATIONS["tanh"]), twice, Dense(5, 4)).double()
+
+    @staticmethod
+    def frozen() -> nn.Module:
+        module = nn.Sequential(Dense(5, 6), Pointwise(ACTIVATIONS["tanh"]), Dense(6, 4)).double()
+        module[0].weight.requires_grad_(False)
+        return module
+
+
+def test_layers_that_share_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Linear, "build", lambda self, spec: Shared.weights())
+    with pytest.raises(UsageError, match="uses a parameter in two places"):
+        surface_of(model=Linear())
+
+
+@pytest.mark.parametrize("kind", ["activation", "frozen"])
+def test_layers_that_stand_twice_or_do_not_move(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Linear, "build", lambda self, spec: getattr(Shared, kind)())
+    surface = surface_of(model=Linear())
+    network = surface.alone.network()
+    assert is_by_hand(network.module) == (kind == "activation")
+    moving = {name: each for name, each in network.module.named_parameters() if each.requires_grad}
+    losses = torch.nn.functional.cross_entropy(network.module(network.inputs), network.targets)
+    wanted = dict(zip(moving, torch.autograd.grad(losses, list(moving.values())), strict=True))
+    found = named(surface, surface.gradient(surface.theta)[1])
+    assert list(found) == list(wanted)
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, wanted[name])
+    if kind == "activation":
+        for name, gradient in Backprop(network).gradient().items():
+            torch.testing.assert_close(gradient, wanted[name])
+    assert worst_verdict(check(found, reference_of(surface), 8)) == "ok"
+    whole = surface.theta + 0.1
+    direction = torch.ones(1, len(whole), dtype=torch.float64)
+    points = torch.tensor([[0.1], [0.0]], dtype=torch.float64)
+    section = collect(CrossSection(surface, surface.theta, direction).evaluate(points), 2)
+    assert float(section[0]) == pytest.approx(surface.value(whole), rel=1e-12)

@@ -10,6 +10,7 @@ from gradients.nets import ACTIVATIONS, named, reference_of, surface_of, without
 
 from dlx.engine.error_surface import ErrorSurface
 from dlx.gradients import reference as reference_module
+from dlx.gradients.check import check_tensor
 from dlx.gradients.differences import EPS, STEP, along_axes, along_directions, finish, steps_of
 from dlx.gradients.penalty import penalty_reference
 from dlx.gradients.reference import with_penalty
@@ -116,6 +117,29 @@ def test_the_prior_has_differences_of_its_own(prior: Gaussian | Laplace) -> None
     for name, each in whole.items():
         kept = ~each.crossed
         torch.testing.assert_close(each.values[kept], right[name].reshape(-1)[kept], rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("strength", [1e-8, 4.0])
+def test_a_weak_prior_is_judged_by_its_own_size(strength: float) -> None:
+    surface = surface_of(prior=Gaussian(precision=strength))
+    of_prior = penalty_reference(surface.alone.network(), reference_of(without_prior(surface)))
+    num_train = len(surface._member.parts.train)
+    right = {name: each * strength / num_train for name, each in named(surface, surface.theta).items()}
+    weights = [name for name in right if name.endswith("weight")]
+    for name in weights:
+        assert check_tensor(name, right[name], of_prior[name], 8).verdict == "ok"
+        assert check_tensor(name, 2 * right[name], of_prior[name], 8).verdict == "wrong"
+
+
+def test_a_prior_has_no_kinks_on_biases_and_none_along_directions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference_module, "MAX_ENTRIES", 10)
+    surface = surface_of(hidden=(40,), prior=Laplace(rate=4.0), init="he", activation=ACTIVATIONS["tanh"])
+    surface.theta[::3] *= 1e-7  # many weights that a direction takes across 0
+    of_prior = penalty_reference(surface.alone.network(), reference_of(without_prior(surface)))
+    assert not any(each.crossed.any() for name, each in of_prior.items() if name.endswith("bias"))
+    along = of_prior["0.weight"].along
+    assert along is not None
+    assert along.crossed.all()
 
 
 def test_large_models_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:

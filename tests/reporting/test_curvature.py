@@ -93,7 +93,7 @@ def test_sentences_on_a_network() -> None:
     text = told(network())
     assert "were the gradient 0, this would be a saddle" in text
     assert "after the work of 15 gradients" in text
-    assert "not proved" in text
+    assert "One may lie beyond" in text
     assert "sign of the lowest eigenvalue is not known" not in text
     assert "condition number" not in text
     assert "`adam` is another rule, with a limit of its own" in text
