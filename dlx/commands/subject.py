@@ -37,6 +37,7 @@ class Subject:
         weights: Its parameters and statistics, [P + Q], on its device.
         data: The examples on that device.
         origin: Where the weights are from, in words.
+        is_initial: Whether they are not trained.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Subject:
     weights: Tensor
     data: DeviceExamples
     origin: str
+    is_initial: bool
 
     @property
     def train(self) -> Indices:
@@ -66,7 +68,7 @@ class Subject:
             "loss": spell(experiment.loss),
             "prior": spell(experiment.prior) if experiment.prior else "",
             "weights": self.origin,
-            "device": f"{self.weights.device}, {experiment.dtype}",
+            "device": f"{self.weights.device}, {str(self.weights.dtype).removeprefix('torch.')}",
         }
         return {name: line for name, line in lines.items() if line}
 
@@ -87,9 +89,9 @@ def load_subject(
         DlxError: For everything that a user can mend.
     """
     config = config_of(path) if path.is_dir() else path
-    loaded, examples = load_experiment_and_data(config, [*overrides, f"dtype={dtype}"], plugins)
+    loaded, examples = load_experiment_and_data(config, overrides, plugins)
     experiment = loaded.experiment.model_copy(update={"seeds": (loaded.experiment.seed_list[0],)})
-    plan = Plan.make(experiment, examples)
+    plan = Plan.make(experiment.model_copy(update={"dtype": dtype}), examples)
     member = without_chance(plan.members[0])
     if not draws and getattr(member.recipe.model, "dropout", None):
         model = member.recipe.model.model_copy(update={"dropout": 0.0})
@@ -99,7 +101,7 @@ def load_subject(
         file = _weights_file(path, seed, plugins)
         weights, origin = _read_weights(file, member), f"{file}, of seed {seed}"
     else:
-        weights, origin = initial_weights([member])[0], f"initial, of seed {seed}"
+        weights, origin = _initial_weights(member, experiment), f"initial, of seed {seed}"
     return Subject(
         text=loaded.source.text,
         experiment=experiment,
@@ -108,7 +110,15 @@ def load_subject(
         weights=weights.to(plan.device),
         data=plan.device_examples(),
         origin=origin,
+        is_initial=not path.is_dir(),
     )
+
+
+def _initial_weights(member: Member, experiment: Experiment) -> Tensor:
+    """Draw those that a training of the experiment begins with, in its dtype; give them in the member's."""
+    spec = dataclasses.replace(member.recipe.spec, dtype=getattr(torch, experiment.dtype))
+    trained = dataclasses.replace(member, recipe=dataclasses.replace(member.recipe, spec=spec))
+    return initial_weights([trained])[0].to(member.recipe.spec.dtype)
 
 
 def load_other_weights(path: Path, subject: Subject, plugins: Sequence[Path] = ()) -> tuple[Tensor, str]:

@@ -201,7 +201,7 @@ class GradCheck(Settings):
     """Training examples of the batch: few of them have few kinks."""
     burn_in: NonNegativeInt = 20
     """Steps down the gradient before the check, each by a hundredth of the length of the parameters: initial values,
-    such as biases of 0, may be special."""
+    such as biases of 0, may be special. The weights of a run are checked as they are."""
 
 
 class Range(Settings):

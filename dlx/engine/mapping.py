@@ -71,7 +71,7 @@ def find_obstacle(recipe: Recipe) -> str | None:
         UsageError: If the model draws from torch's generator at its steps: what comes then would depend on company.
     """
     with own_generator():
-        module = recipe.model.build(recipe.spec)
+        module = recipe.build()
         try:
             _try_out(recipe, module, is_stackable=True)
         except Exception as error:  # whatever a model of a user's own raises

@@ -61,10 +61,14 @@ class Recipe:
         """Give the value of every tunable of ``loss``, ``prior``, ``optimizer``, ``schedule`` or ``training``."""
         return self.training.tunables() if section == "training" else self.definitions()[section].tunables()
 
+    def build(self) -> torch.nn.Module:
+        """Build the model's module, its weights drawn from torch's global generator, in the dtype of the recipe."""
+        return self.model.build(self.spec).to(self.spec.dtype)  # a user's own may not look at the dtype
+
     def layout(self) -> Layout:
         """Give the layout of what a member owns, without allocating or drawing any."""
         with torch.device("meta"):
-            return Layout.of(self.model.build(self.spec))
+            return Layout.of(self.build())
 
     @functools.cached_property
     def obstacle(self) -> str | None:
@@ -338,6 +342,6 @@ def initial_weights(members: Sequence[Member]) -> Tensor:
     with own_generator():
         for key in dict.fromkeys(member.cell.stream_key for member in members):
             torch.manual_seed(integer_seed("init", *key))
-            module = recipe.model.build(recipe.spec)
+            module = recipe.build()
             drawn[key] = Layout.of(module).flatten(module)
     return torch.stack([drawn[member.cell.stream_key] for member in members])

@@ -110,7 +110,7 @@ class Rows:
 
 def _build(recipe: Recipe) -> nn.Module:
     with own_generator():
-        return recipe.model.build(recipe.spec)
+        return recipe.build()
 
 
 def _leaf(name: str) -> str:

@@ -62,9 +62,9 @@ def _point(result: Result) -> str:
     if not math.isfinite(point["distance"] if point["distance"] is not None else math.inf):
         return "This is a slope without any curvature: the gradient is the same all around."
     return (
-        f"This is a slope, not a stationary point: the next point of gradient 0 is at least {near} of the length of "
-        f"theta away (a stationary point would be within {point['stationary_below']:g}). Here {shape}; were the "
-        f"gradient 0, this would be {KINDS[point['shape']]}."
+        f"This is a slope, not a stationary point: if no direction curved more than here, the next point of gradient 0 "
+        f"would be at least {near} of the length of theta away (a stationary point is within "
+        f"{point['stationary_below']:g}). Here {shape}; were the gradient 0, this would be {KINDS[point['shape']]}."
     )
 
 
@@ -152,8 +152,9 @@ def _limit(result: Result) -> Iterator[str]:
         yield "No direction curves up, so no learning rate is too large for the curvature here."
         return
     yield (
-        f"Gradient descent with one learning rate is stable here below 2 / lambda_max = {format_number(limit)}: with "
-        "more, it is thrown further and further away along the steepest direction."
+        f"On a bowl of this curvature gradient descent is stable below 2 / lambda_max = {format_number(limit)}: with "
+        "more, it is thrown further and further away along the steepest direction. Far from a minimum, and along "
+        "directions that curve down, it says nothing."
     )
     for each in result["rates"]:
         where = "below" if each["lr"] < limit else "above"

@@ -182,6 +182,22 @@ def test_what_kinks_hide_fails_the_check(config: Path) -> None:
     assert "kinks hide more than a fifth" in text
 
 
+def test_a_gradient_of_nothing_is_not_verified(config: Path) -> None:
+    """At a minimum every gradient would pass, right or wrong."""
+    text, result = failed(config, "model={name: mlp, hidden: [300], init: he}", "prior=null", "gradcheck.burn_in=3000")
+    assert result["status"] == "unverified"
+    assert "smaller than rounding" in text
+
+
+def test_it_begins_where_training_begins(config: Path) -> None:
+    """The initial weights are those of the config's own dtype; in another others would be drawn."""
+    slow = ["optimizer={name: sgd, lr: 1e-12}", "training.epochs=1", "training.batch_size=full", "prior=null"]
+    *_, trained = train(config, slow, config.parent / "runs")
+    overrides = ["gradcheck.burn_in=0", "gradcheck.batch_size=500", "prior=null"]
+    value = run(config, *overrides)[0]["value"]
+    assert value == pytest.approx(trained.result["members"][0]["train"]["loss"], rel=1e-6)
+
+
 def test_a_missed_fault_fails_the_self_test(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missed = [{"name": "a fault", "place": "", "tensors": (), "outcome": "missed", "smallest_error": 0.0}]
     monkeypatch.setattr(module, "_self_test", lambda *_: {"faults": missed, "sensitivity": {}})
