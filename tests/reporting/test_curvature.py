@@ -58,7 +58,7 @@ def test_sentences_on_a_slope() -> None:
     assert "leaves 0.818182 of the distance" in text
     assert "eps* = g'g / g'Hg = 0.1009; it promises to lower f by 5.095, and does by 5.095" in text
     assert "right to 10 % for all steps here" in text
-    assert "stable here below 2 / lambda_max = 0.2000" in text
+    assert "stable below 2 / lambda_max = 0.2000" in text
     assert text.endswith("The learning rate 0.5 of `sgd` is above it.")
     assert curvature_headline(looked()).startswith("a slope: f 5.500  gradient norm 10.05  highest eigenvalue 10.00")
 
