@@ -88,6 +88,7 @@ def test_killed_a_hundred_times(tmp_path: Path, no_pictures: None, seed: int) ->
     kill_at_moments(tmp_path, 10, 1500, seed)
 
 
+@pytest.mark.slow
 def test_sigint_then_sigterm(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     with process(DLX, "train", str(config), FOREVER, cwd=tmp_path) as running:

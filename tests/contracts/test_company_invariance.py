@@ -94,6 +94,7 @@ def test_rule_beyond_the_gradient(name: str, partner: dict[str, Any]) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [2], indirect=True)
 @pytest.mark.parametrize("name", BEYOND_GRADIENT)
 def test_rule_beyond_the_gradient_with_threads(name: str, threads: int) -> None:

@@ -65,6 +65,7 @@ def test_survivors_end_as_in_a_full_search_and_the_dropped_as_in_a_shorter_one(
         assert at_rung == {name: {**full.journal.cells[name], "trial": None} for name in at_rung}
 
 
+@pytest.mark.slow
 def test_cells_of_every_rung_are_those_of_a_training_alone(tmp_path: Path) -> None:
     search = Search(tmp_path, f"{{{SPACE}, {BUDGETS['halving']}}}", STOPPING)
     lines = list(search.run().journal.cells.values())
