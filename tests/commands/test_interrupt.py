@@ -112,6 +112,7 @@ def test_sigint_then_sigterm(tmp_path: Path) -> None:
     assert status(run) == "interrupted"
 
 
+@pytest.mark.slow
 def test_in_use_and_ended_by_the_second_signal(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     with process(DLX, "train", str(config), FOREVER, "--quiet", cwd=tmp_path) as running:
