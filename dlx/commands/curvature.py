@@ -148,9 +148,8 @@ def _spell_point(experiment: SurfaceExperiment, longest: int = 8) -> str:
 def _look_at_model(subject: Subject) -> Look:
     settings = subject.experiment.curvature
     # At random: the examples may be in the order of their classes.
-    drawn = np.random.default_rng(settings.seed).permutation(subject.train)
-    chosen = subject.train if settings.batch_size is None else drawn[: settings.batch_size]
-    which = "all" if len(chosen) == len(subject.train) else "the first"
+    chosen = np.random.default_rng(settings.seed).permutation(subject.train)[: settings.batch_size]
+    which = "all" if len(chosen) == len(subject.train) else "a random"
     facts = {**subject.facts(), "examples": f"{which} {len(chosen):,} of {len(subject.train):,} for training"}
     return Look(
         text=subject.text,
@@ -172,7 +171,7 @@ def _remarks(subject: Subject) -> Iterator[str]:
             f"The slope of `{activation.name}` jumps: second derivatives are those of the smooth pieces between its "
             "kinks and know nothing of what happens where a step crosses one."
         )
-    if getattr(subject.experiment.model, "dropout", None):
+    if subject.is_thinned:
         yield "Dropout is left out: this is the error of the whole network."
 
 

@@ -38,6 +38,7 @@ class Subject:
         data: The examples on that device.
         origin: Where the weights are from, in words.
         is_initial: Whether they are not trained.
+        draws: Whether dropout and the like are part of its error, with one mask.
     """
 
     text: str
@@ -48,15 +49,23 @@ class Subject:
     data: DeviceExamples
     origin: str
     is_initial: bool
+    draws: bool
 
     @property
     def train(self) -> Indices:
         """The examples that it trains on, [N]."""
         return self.member.parts.train
 
+    @property
+    def is_thinned(self) -> bool:
+        """Whether its model has parts that draw in training (dropout), which are left out here."""
+        with torch.device("meta"):  # nothing is drawn
+            buffers = dict(self.member.recipe.build().named_buffers())
+        return not self.draws and any(name.rpartition(".")[2] == "key" for name in buffers)
+
     def surface(self, indices: Indices) -> ErrorSurface:
         """Give its error on some examples as a function of its parameters."""
-        return ErrorSurface(self.member, self.weights, self.data, indices)
+        return ErrorSurface(self.member, self.weights, self.data, indices, self.draws)
 
     def facts(self) -> dict[str, str]:
         """Say in a line each what is looked at, by name."""
@@ -68,6 +77,7 @@ class Subject:
             "loss": spell(experiment.loss),
             "prior": spell(experiment.prior) if experiment.prior else "",
             "weights": self.origin,
+            "dropout": "left out: the error is that of the whole network" if self.is_thinned else "",
             "device": f"{self.weights.device}, {str(self.weights.dtype).removeprefix('torch.')}",
         }
         return {name: line for name, line in lines.items() if line}
@@ -93,9 +103,6 @@ def load_subject(
     experiment = loaded.experiment.model_copy(update={"seeds": (loaded.experiment.seed_list[0],)})
     plan = Plan.make(experiment.model_copy(update={"dtype": dtype}), examples)
     member = without_chance(plan.members[0])
-    if not draws and getattr(member.recipe.model, "dropout", None):
-        model = member.recipe.model.model_copy(update={"dropout": 0.0})
-        member = dataclasses.replace(member, recipe=dataclasses.replace(member.recipe, model=model))
     seed = member.cell.seed
     if path.is_dir():
         file = _weights_file(path, seed, plugins)
@@ -111,6 +118,7 @@ def load_subject(
         data=plan.device_examples(),
         origin=origin,
         is_initial=not path.is_dir(),
+        draws=draws,
     )
 
 

@@ -75,13 +75,16 @@ class ErrorSurface:
         weights: What it owns, [P + Q], on the device of the data.
         data: The examples, in the dtype of the member's recipe.
         indices: Which of them, [B].
+        draws: Whether dropout and the like draw, always the same; without, it is the error of the whole network.
 
     Attributes:
         theta: The parameters among the weights, [P].
     """
 
-    def __init__(self, member: Member, weights: Tensor, data: DeviceExamples, indices: Indices) -> None:
-        self._member, self._weights, self._data = member, weights, data
+    def __init__(
+        self, member: Member, weights: Tensor, data: DeviceExamples, indices: Indices, draws: bool = True
+    ) -> None:
+        self._member, self._weights, self._data, self._draws = member, weights, data, draws
         self._indices = torch.from_numpy(indices[None]).to(weights.device)
         self.theta = weights[: self.layout.num_parameters]
 
@@ -112,7 +115,7 @@ class ErrorSurface:
             num_rows: M.
         """
         rows = Rows([self._member] * num_rows, self._weights.repeat(num_rows, 1), self._data)
-        risk = EmpiricalRisk(rows)
+        risk = EmpiricalRisk(rows, self._draws)
         inputs, targets, _ = rows.feed.gather(self._indices)
         weights = torch.full_like(self._indices, 1 / self.num_examples, dtype=self.theta.dtype)
         base = torch.from_numpy(np.array([integer_seed("noise", *self._member.cell.stream_key)], dtype=np.uint32))

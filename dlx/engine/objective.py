@@ -72,13 +72,14 @@ class EmpiricalRisk:
 
     Args:
         rows: Members, parameters and constants.
+        draws: Whether parts of the model that draw (they have a buffer ``key``: dropout) do so, as in training.
 
     Attributes:
         num_streams: Streams of noise that a step needs, S.
     """
 
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
+    def __init__(self, rows: Rows, draws: bool = True) -> None:
+        self._rows, self._draws = rows, draws
         self._loss_h = rows.loss_settings()
         self._prior_h = rows.tunables("prior") if rows.recipe.prior else None
         self._training_h = vars(rows.tunables("training"))
@@ -98,6 +99,15 @@ class EmpiricalRisk:
         return Replay(function, fixed=(self._rows.theta,)) if self._rows.is_stackable else function
 
     @property
+    def _module(self) -> nn.Module:
+        """The model in training mode, but for what draws, if that is to be left out."""
+        module = self._rows.module.train()
+        for part in module.modules():
+            if not self._draws and "key" in dict(part.named_buffers(recurse=False)):
+                part.eval()
+        return module
+
+    @property
     def theta(self) -> Tensor:
         """The rows' own parameters, [M, P]: evaluated there, a recording reads what they hold now."""
         return self._rows.theta
@@ -109,7 +119,7 @@ class EmpiricalRisk:
         supplied |= dict(zip(self._keyed, batch.keys[row, len(OWN_STREAMS) :].unbind(0), strict=True))
         stacked = rows.layout.unflatten(rows.weights) | rows.constants
         own = {name: tensor[row] for name, tensor in stacked.items()} | supplied
-        module = copy.deepcopy(rows.module).train()
+        module = copy.deepcopy(self._module)
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             tensor.data = own[name].clone()
         h = Hyper({name: value[row] for name, value in self._loss_h.items()})
@@ -262,9 +272,7 @@ class EmpiricalRisk:
             batch: The batch.
             hidden: What the first layer gives for it, [M, B, H], where that is known.
         """
-        rows = self._rows
-        rows.module.train()
-        module: nn.Module = rows.module
+        rows, module = self._rows, self._module
         if hidden is not None:
             # Not named_children(), which gives a part that stands twice in the row only once.
             behind = [(name, each) for name, each in rows.module._modules.items() if each is not None][1:]
@@ -327,13 +335,12 @@ class EmpiricalRisk:
         return theta, inputs
 
     def _value_and_branches(self, theta: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
-        batch = Batch(*given)
-        self._rows.module.train()
+        batch, module = Batch(*given), self._module
 
         def branches_of_model(*row: Any) -> Tensor:
             found = Branches()
             with found:
-                outputs, _ = self._run_module(self._rows.module, *row)
+                outputs, _ = self._run_module(module, *row)
             # Row by row there may be Python branches, too, and as many patterns as there are rows.
             return found.pattern(outputs) if self._rows.is_stackable else found.digest(outputs)
 

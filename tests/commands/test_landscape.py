@@ -200,3 +200,40 @@ def test_sections_that_are_written_out_are_not_taken_for_others(trained: Path, t
     with pytest.raises(ConfigError, match="a batch of 1000 is larger"):
         load_subject(config, ["training.batch_size=1000"])
     assert load_subject(config, []).experiment.training.batch_size == 10
+
+
+THINNED = """
+from typing import Literal
+
+from torch import nn
+
+from dlx.core.definition import Model
+from dlx.models.dropout import Dropout
+
+
+class Thinned(Model):
+    \"\"\"A network of one's own with dropout, whose layers do not ask for the dtype.\"\"\"
+
+    name: Literal["thinned"] = "thinned"
+    rate: float = 0.5
+
+    def build(self, spec):
+        width, outputs = spec.input_shape[0], spec.num_outputs
+        return nn.Sequential(nn.Linear(width, 6), nn.Tanh(), Dropout(self.rate, spec.dtype), nn.Linear(6, outputs))
+"""
+
+
+def test_dropout_of_ones_own_model_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(THINNED)
+    config = tmp_path / "small.yaml"
+    config.write_text("data: iris\nmodel: thinned\nloss: cross_entropy\nplugins: [own.py]\ndevice: cpu\n")
+    subject = load_subject(config, [])
+    assert "dropout" in subject.facts()
+    surface = subject.surface(subject.train)
+    network = surface.alone.network()
+    outputs = network.module.eval()(network.inputs)
+    expected = torch.nn.functional.cross_entropy(outputs, network.targets)
+    assert surface.value(surface.theta) == pytest.approx(float(expected), rel=1e-12)
+    drawn = load_subject(config, [], draws=True)
+    assert "dropout" not in drawn.facts()
+    assert drawn.surface(drawn.train).value(surface.theta) != pytest.approx(float(expected), rel=1e-3)

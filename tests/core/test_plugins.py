@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -171,3 +172,9 @@ def test_two_plugins_of_one_name(tmp_path: Path) -> None:
     assert "quadratic" not in registered(Model)
     use([load_plugin(plugins[1].file)])
     assert registered(Model)["quadratic"] in plugins[1].definitions
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "own.py")
+    with pytest.raises(UsageError, match="is a pipe or a device"):
+        read_plugin(tmp_path / "own.py")
