@@ -231,7 +231,7 @@ def test_dropout_of_ones_own_model_is_left_out(tmp_path: Path) -> None:
     assert "dropout" in subject.facts()
     surface = subject.surface(subject.train)
     network = surface.alone.network()
-    outputs = network.module.eval()(network.inputs)
+    outputs = network.module.eval()(network.inputs).detach()
     expected = torch.nn.functional.cross_entropy(outputs, network.targets)
     assert surface.value(surface.theta) == pytest.approx(float(expected), rel=1e-12)
     drawn = load_subject(config, [], draws=True)
