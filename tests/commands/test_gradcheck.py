@@ -77,7 +77,9 @@ def test_the_same_result_again(config: Path) -> None:
 
 def test_a_trained_run_is_checked_at_its_best_weights(config: Path) -> None:
     *_, trained = train(config, ["training.epochs=3"], config.parent / "runs")
-    result, records = run(trained.run_dir, "gradcheck.burn_in=0")
+    result, records = run(trained.run_dir)  # without a burn-in, which is for initial weights
+    assert result["value"] == run(trained.run_dir, "gradcheck.burn_in=0")[0]["value"]
+    assert "without burn-in" in records[0].facts["batch"]
     assert "best.safetensors" in records[0].facts["weights"]
     assert result["status"] == "ok"
     assert result["value"] != run(config, "gradcheck.burn_in=0")[0]["value"]

@@ -229,6 +229,7 @@ def test_dropout_of_ones_own_model_is_left_out(tmp_path: Path) -> None:
     config.write_text("data: iris\nmodel: thinned\nloss: cross_entropy\nplugins: [own.py]\ndevice: cpu\n")
     subject = load_subject(config, [])
     assert "dropout" in subject.facts()
+    assert subject.member.recipe.obstacle is None  # it is stacked, whatever dtype it was written for
     surface = subject.surface(subject.train)
     network = surface.alone.network()
     outputs = network.module.eval()(network.inputs).detach()
