@@ -114,7 +114,7 @@ LOSSES = [
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: "-".join(map(str, loss.model_dump().values())))
-@pytest.mark.parametrize("num_features", [2, 3, 64])
+@pytest.mark.parametrize("num_features", [2, pytest.param(3, marks=pytest.mark.slow), 64])
 def test_loss(loss: Loss, num_features: int) -> None:
     num_targets = TARGETS.get(loss.name, 3)
     for model in ("linear", "mlp"):
