@@ -119,7 +119,7 @@ def load_search(config: Path, overrides: Sequence[str], plugins: Sequence[Path] 
     Raises:
         DlxError: For everything that a user can mend.
     """
-    loaded, examples = load_experiment_and_data(config, overrides, plugins, cross_validated=True)
+    loaded, examples = load_experiment_and_data(config, overrides, plugins, purpose="cv")
     device, space = prepare(loaded.experiment, examples), Space.of(loaded, examples)
     setup = Setup(loaded.experiment, space, examples, hash_examples(examples), device)
     describe_search(setup)  # what cannot be said of it is refused before there is a run directory

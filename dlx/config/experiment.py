@@ -12,6 +12,7 @@ from pydantic import Field, PositiveInt
 from pydantic.json_schema import models_json_schema
 
 from dlx.config.source import FLOAT, LEADING_ZERO, NOT_FINITE
+from dlx.core.comparison import Comparison
 from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
 from dlx.core.registry import Registered, registered
 from dlx.core.settings import (
@@ -86,6 +87,8 @@ class Experiment(Settings):
     """How `dlx cv` judges each setting of a search."""
     search: Search = Search()
     """Which settings `dlx cv` tries; without a space, the config alone."""
+    compare: Comparison = Comparison()
+    """How `dlx compare-optimizers` compares."""
     gradcheck: GradCheck = GradCheck()
     """Where `dlx gradcheck` compares gradients."""
     curvature: Curvature = Curvature()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -24,6 +24,7 @@ from dlx.core.errors import ConfigError, DataError, UsageError
 from dlx.core.settings import CrossValidation
 from dlx.core.types import Examples
 
+Purpose = Literal["train", "cv", "compare"]
 Sections = dict[str, Any]
 """What could be read of a config: the value of each key that has no fault, of the top level and of ``training``."""
 
@@ -101,7 +102,7 @@ def _read_experiment(path: Path, overrides: Sequence[str], plugins: Sequence[Pat
 
 
 def load_experiment_and_data(
-    path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = (), cross_validated: bool = False
+    path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = (), purpose: Purpose = "train"
 ) -> tuple[Loaded, Examples]:
     """Read a config and its data, and check both together; afterwards every fold and every seed can be split.
 
@@ -109,7 +110,9 @@ def load_experiment_and_data(
         path: The file.
         overrides: ``KEY=VALUE`` strings, applied in their order.
         plugins: Files that the user names beside it.
-        cross_validated: Whether the split is that of the folds of ``cv``, whatever it says of a test part or one fold.
+        purpose: What it is read for. In cross-validation the split is that of the folds of ``cv``, whatever it says of
+            a test part or one fold. In a comparison nothing stops early, and unless the config has a seed of the split,
+            each seed has a split of its own.
 
     Raises:
         UsageError: If there is no such file, it cannot be read, or a plugin that the user names cannot be loaded.
@@ -117,7 +120,7 @@ def load_experiment_and_data(
         DataError: If the config has no fault, but its data cannot be read.
     """
     source = _read_experiment(path, overrides, plugins)
-    source = _with_folds(source) if cross_validated else source
+    source = PREPARED[purpose](source)
     experiment, sections, faults = interpret(source, Experiment)
     examples, trouble = None, None
     try:
@@ -127,7 +130,7 @@ def load_experiment_and_data(
         trouble = error
     known = sections if examples is None else {**sections, "examples": examples}
     faults += contradictions(known)
-    if cross_validated and experiment is not None and experiment.cv.nested and not faults:
+    if purpose == "cv" and experiment is not None and experiment.cv.nested and not faults:
         faults = contradictions({**known, "data": _beside_outer_fold(experiment.data)})
     loaded = Loaded(_finish(source, experiment, faults), source)
     if trouble is not None or examples is None:
@@ -135,12 +138,29 @@ def load_experiment_and_data(
     return loaded, examples
 
 
-def _with_folds(source: Source) -> Source:
-    """Let the split be that of every fold in turn: as many as ``cv`` says, unless a column of the data numbers them."""
+def _with_split(source: Source) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Copy what a source says, and give also the split in it, made if it is missing; None where there cannot be one."""
     tree = copy.deepcopy(source.tree)
     data = tree["data"] = {"name": tree["data"]} if isinstance(tree.get("data"), str) else tree.get("data")
     split = data.setdefault("split", {}) if isinstance(data, dict) else None
-    if not isinstance(split, dict) or not isinstance(tree.get("cv", {}), dict):
+    return tree, split if isinstance(split, dict) else None
+
+
+def _for_comparison(source: Source) -> Source:
+    """Let nothing stop early, and every seed have a split of its own unless the config says otherwise."""
+    tree, split = _with_split(source)
+    training = tree.setdefault("training", {})
+    if split is None or not isinstance(training, dict):
+        return source  # the schema says what is wrong
+    split.setdefault("seed", None)
+    training["early_stopping"] = None
+    return replace(source, tree=tree)
+
+
+def _with_folds(source: Source) -> Source:
+    """Let the split be that of every fold in turn: as many as ``cv`` says, unless a column of the data numbers them."""
+    tree, split = _with_split(source)
+    if split is None or not isinstance(tree.get("cv", {}), dict):
         return source  # the schema says what is wrong
     cv = tree.get("cv", {})
     folds = cv.get("folds", CrossValidation().folds)
@@ -154,6 +174,14 @@ def _with_folds(source: Source) -> Source:
         split.pop(key, None)
     split["folds"] = None if split.get("fold_column") else folds
     return replace(source, tree=tree, places=places, faults=faults)
+
+
+PREPARED: dict[Purpose, Callable[[Source], Source]] = {
+    "train": lambda source: source,
+    "cv": _with_folds,
+    "compare": _for_comparison,
+}
+"""What a source says for each purpose."""
 
 
 def _unfit_folds(split: Mapping[str, Any], cv: Mapping[str, Any], folds: int | str) -> Iterator[Fault]:

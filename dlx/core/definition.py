@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from dlx.core.settings import Scale, Split, Tunable, tunable_names
-from dlx.core.types import Examples, Hyper, Scored, Spec, State, Sums, Task, Watch
+from dlx.core.types import Examples, Hyper, Scored, Searched, Spec, State, Sums, Task, Watch
 
 if TYPE_CHECKING:
     import torch
@@ -247,11 +247,13 @@ class Optimizer(Definition):
 
     Attributes:
         needs_outputs: Whether a step asks for what only a model with data has: Gauss-Newton matrices or residuals.
+        search_space: What ``dlx compare-optimizers`` tunes; nothing where there is nothing to be tuned.
     """
 
     package: ClassVar[str] = "dlx.optimizers"
     family: ClassVar[str] = "optimizer"
     needs_outputs: ClassVar[bool] = False
+    search_space: ClassVar[tuple[Searched, ...]] = ()
 
     @abstractmethod
     def init(self, theta: Tensor) -> State:
@@ -296,6 +298,8 @@ class Optimizer(Definition):
 
 class FirstOrder(Optimizer):
     """A rule that needs one gradient per step. ``h`` holds [M, 1]; ``h.lr`` has the schedule applied."""
+
+    search_space: ClassVar[tuple[Searched, ...]] = (Searched("lr", 1e-5, 1e1),)
 
     def step(self, theta: Tensor, state: State, h: Hyper, objective: Objective) -> Tensor:
         """Ask for the gradient at ``point`` and apply ``update``; give the objective there, [M]."""

@@ -90,6 +90,24 @@ class Scored(NamedTuple):
     nll: torch.Tensor
 
 
+class Searched(NamedTuple):
+    """A setting that ``dlx compare-optimizers`` tunes, evenly on a logarithmic scale.
+
+    Attributes:
+        key: Name of a tunable.
+        low: Lower end of the range, positive.
+        high: Upper end.
+        is_complement: Whether the range is one of 1 - value: 0.9 and 0.99 differ in how far they are from 1.
+        min_trials: Trials from which on it is tuned; with fewer it stays as the config has it.
+    """
+
+    key: str
+    low: float
+    high: float
+    is_complement: bool = False
+    min_trials: int = 1
+
+
 class Watch(NamedTuple):
     """What a schedule remembers of a member's validation losses.
 

@@ -160,6 +160,10 @@ class MemberFactory:
             self._scale(parts, dataset.target_scale, "targets") if is_regression else None,
         )
 
+    def member_of(self, cell: Cell, sections: Mapping[str, Any]) -> Member:
+        """Make the member of a cell that the sections of a config describe; as ``member``."""
+        return self.member(cell, Recipe.of(sections, self._examples), sections["data"])
+
     def _scale(self, parts: Parts, method: Scale, what: str) -> Affine:
         key = id(parts), method, what
         if key not in self._scales:

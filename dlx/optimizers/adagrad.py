@@ -1,13 +1,13 @@
 """AdaGrad: adaptive rates from summed squared gradients."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
-from dlx.core.types import Hyper, State
+from dlx.core.types import Hyper, Searched, State
 
 
 class AdaGrad(FirstOrder):
@@ -25,6 +25,10 @@ class AdaGrad(FirstOrder):
     """
 
     name: Literal["adagrad"] = "adagrad"
+    search_space: ClassVar[tuple[Searched, ...]] = (
+        Searched("lr", 1e-4, 1e1),
+        Searched("delta", 1e-10, 1e-1, min_trials=25),
+    )
     lr: Tunable[PositiveFloat] = 0.01
     """Learning rate; the first step moves every parameter by it."""
     delta: Tunable[PositiveFloat] = 1e-7

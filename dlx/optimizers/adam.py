@@ -1,6 +1,6 @@
 """Adam: adaptive moments."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
 from dlx.core.settings import Fraction
-from dlx.core.types import Hyper, State
+from dlx.core.types import Hyper, Searched, State
 from dlx.optimizers.adagrad import square_root
 
 
@@ -27,6 +27,12 @@ class Adam(FirstOrder):
     """
 
     name: Literal["adam"] = "adam"
+    search_space: ClassVar[tuple[Searched, ...]] = (
+        Searched("lr", 1e-5, 1e0),
+        Searched("rho1", 5e-3, 0.5, is_complement=True, min_trials=10),
+        Searched("delta", 1e-10, 1e0, min_trials=25),
+        Searched("rho2", 1e-4, 1e-1, is_complement=True, min_trials=50),
+    )
     lr: Tunable[PositiveFloat] = 0.001
     """Learning rate; the first step moves every parameter by it."""
     rho1: Tunable[Fraction] = 0.9

@@ -1,13 +1,13 @@
 """AdamW: Adam with decoupled weight decay."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
 from dlx.core.settings import Fraction
-from dlx.core.types import Hyper, State
+from dlx.core.types import Hyper, Searched, State
 from dlx.optimizers.adam import step_by_moments, zero_moments
 
 
@@ -25,6 +25,13 @@ class AdamW(FirstOrder):
     """
 
     name: Literal["adamw"] = "adamw"
+    search_space: ClassVar[tuple[Searched, ...]] = (
+        Searched("lr", 1e-5, 1e0),
+        Searched("rho1", 5e-3, 0.5, is_complement=True, min_trials=10),
+        Searched("weight_decay", 1e-4, 1e0, min_trials=10),
+        Searched("delta", 1e-10, 1e0, min_trials=25),
+        Searched("rho2", 1e-4, 1e-1, is_complement=True, min_trials=50),
+    )
     lr: Tunable[PositiveFloat] = 0.001
     """Learning rate; the first step moves every parameter by it."""
     rho1: Tunable[Fraction] = 0.9

@@ -1,7 +1,7 @@
 """CMA-ES: an evolution strategy that learns the shape of its mutations."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import Objective, Optimizer, Tunable
-from dlx.core.types import Hyper, State
+from dlx.core.types import Hyper, Searched, State
 
 if TYPE_CHECKING:
     from cmaes import CMA
@@ -41,6 +41,7 @@ class CMAES(Optimizer):
     """
 
     name: Literal["cma_es"] = "cma_es"
+    search_space: ClassVar[tuple[Searched, ...]] = (Searched("size", 1e-3, 1e0),)
     candidates: Annotated[int, Field(ge=4, le=100_000)] | None = None
     """Candidates K of a generation; null is 4 + 3 ln P, rounded down."""
     size: Tunable[PositiveFloat] = 0.1

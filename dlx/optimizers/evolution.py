@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dlx.core.definition import Objective, Optimizer, Tunable
 from dlx.core.noise import random_normal, random_uniform, random_words, step_keys
-from dlx.core.types import Hyper, State
+from dlx.core.types import Hyper, Searched, State
 
 
 class Evolution(Optimizer):
@@ -37,6 +37,7 @@ class Evolution(Optimizer):
     """
 
     name: Literal["evolution"] = "evolution"
+    search_space: ClassVar[tuple[Searched, ...]] = (Searched("size", 1e-3, 1e0),)
     candidates: Annotated[int, Field(ge=3, le=100_000)] = 28
     """Candidates K of a generation."""
     parents: PositiveInt = 4

@@ -7,7 +7,7 @@ from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import Loss, Model, Objective, Optimizer, Prior, Tunable
-from dlx.core.types import Hyper, State
+from dlx.core.types import Hyper, Searched, State
 from dlx.optimizers.newton import NUM_MATRICES, no_curvature, no_steps, take_damped_step
 
 
@@ -35,6 +35,10 @@ class GaussNewton(Optimizer):
     needs_outputs: ClassVar[bool] = True
 
     name: Literal["gauss_newton"] = "gauss_newton"
+    search_space: ClassVar[tuple[Searched, ...]] = (
+        Searched("damping", 1e-4, 1e1),
+        Searched("lr", 1e-2, 1e0, min_trials=10),
+    )
     lr: Tunable[PositiveFloat] = 1.0
     """Share of the step that is taken."""
     damping: Tunable[NonNegativeFloat] = 0.1

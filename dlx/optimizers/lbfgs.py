@@ -1,14 +1,14 @@
 """The limited-memory BFGS method."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import Objective, Optimizer, Tunable
-from dlx.core.types import Hyper, State
+from dlx.core.types import Hyper, Searched, State
 from dlx.optimizers.strong_wolfe import Point, search
 
 SMALLEST_GRADIENT = 1e-7
@@ -42,6 +42,7 @@ class LBFGS(Optimizer):
     """
 
     name: Literal["lbfgs"] = "lbfgs"
+    search_space: ClassVar[tuple[Searched, ...]] = (Searched("lr", 1e-2, 1e1),)
     lr: Tunable[PositiveFloat] = 1.0
     """Step length that the line search tries first."""
     history: Annotated[int, Field(ge=1, le=1000)] = 10

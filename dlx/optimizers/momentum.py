@@ -1,6 +1,6 @@
 """Stochastic gradient descent with momentum."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
 from dlx.core.settings import Fraction
-from dlx.core.types import Hyper, State
+from dlx.core.types import Hyper, Searched, State
 
 
 class Momentum(FirstOrder):
@@ -25,6 +25,10 @@ class Momentum(FirstOrder):
     """
 
     name: Literal["momentum"] = "momentum"
+    search_space: ClassVar[tuple[Searched, ...]] = (
+        Searched("lr", 1e-4, 1e1),
+        Searched("momentum", 5e-3, 0.5, is_complement=True, min_trials=10),
+    )
     lr: Tunable[PositiveFloat] = 0.01
     """Learning rate."""
     momentum: Tunable[Fraction] = 0.9

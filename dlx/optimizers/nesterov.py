@@ -1,6 +1,6 @@
 """Stochastic gradient descent with Nesterov momentum."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
 from dlx.core.settings import Fraction
-from dlx.core.types import Hyper, State
+from dlx.core.types import Hyper, Searched, State
 
 
 class Nesterov(FirstOrder):
@@ -27,6 +27,10 @@ class Nesterov(FirstOrder):
     """
 
     name: Literal["nesterov"] = "nesterov"
+    search_space: ClassVar[tuple[Searched, ...]] = (
+        Searched("lr", 1e-4, 1e1),
+        Searched("momentum", 5e-3, 0.5, is_complement=True, min_trials=10),
+    )
     lr: Tunable[PositiveFloat] = 0.01
     """Learning rate."""
     momentum: Tunable[Fraction] = 0.9

@@ -1,14 +1,14 @@
 """Newton's method, with Levenberg's damping and a safeguard against curvature that is not positive."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import Loss, Model, Objective, Optimizer, Prior, Tunable
-from dlx.core.types import Hyper, State
+from dlx.core.types import Hyper, Searched, State
 
 
 class Newton(Optimizer):
@@ -36,6 +36,10 @@ class Newton(Optimizer):
     """
 
     name: Literal["newton"] = "newton"
+    search_space: ClassVar[tuple[Searched, ...]] = (
+        Searched("damping", 1e-4, 1e1),
+        Searched("lr", 1e-2, 1e0, min_trials=10),
+    )
     lr: Tunable[PositiveFloat] = 1.0
     """Share of the step that is taken; 1 is Newton's own."""
     damping: Tunable[NonNegativeFloat] = 0.01

@@ -1,6 +1,6 @@
 """RMSProp: adaptive rates from a moving average of squared gradients."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
 from dlx.core.settings import Fraction
-from dlx.core.types import Hyper, State
+from dlx.core.types import Hyper, Searched, State
 
 
 class RMSProp(FirstOrder):
@@ -25,6 +25,11 @@ class RMSProp(FirstOrder):
     """
 
     name: Literal["rmsprop"] = "rmsprop"
+    search_space: ClassVar[tuple[Searched, ...]] = (
+        Searched("lr", 1e-5, 1e0),
+        Searched("rho", 1e-3, 0.5, is_complement=True, min_trials=10),
+        Searched("delta", 1e-10, 1e0, min_trials=25),
+    )
     lr: Tunable[PositiveFloat] = 0.001
     """Learning rate."""
     rho: Tunable[Fraction] = 0.9

@@ -1,12 +1,12 @@
 """Stochastic gradient descent."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import PositiveFloat
 from torch import Tensor
 
 from dlx.core.definition import FirstOrder, Tunable
-from dlx.core.types import Hyper, State
+from dlx.core.types import Hyper, Searched, State
 
 
 class SGD(FirstOrder):
@@ -19,6 +19,7 @@ class SGD(FirstOrder):
     """
 
     name: Literal["sgd"] = "sgd"
+    search_space: ClassVar[tuple[Searched, ...]] = (Searched("lr", 1e-4, 1e1),)
     lr: Tunable[PositiveFloat] = 0.01
     """Learning rate."""
 

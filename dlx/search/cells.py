@@ -17,7 +17,7 @@ from typing import Any
 from dlx.config.experiment import Experiment
 from dlx.core.records import Cell
 
-IRRELEVANT = {"name", "seeds", "cv", "search", "gradcheck", "curvature", "landscape", "device", "threads"}
+IRRELEVANT = {"name", "seeds", "cv", "search", "compare", "gradcheck", "curvature", "landscape", "device", "threads"}
 """Sections that the result of a cell does not depend on, or that its cell replaces."""
 EXCLUDED: dict[str, Any] = {**dict.fromkeys(IRRELEVANT, True), "plugins": {"__all__": {"path"}}}
 """Those, and where plugins are: their content counts."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,18 +20,16 @@ from dlx.core.settings import CrossValidation, Search
 from dlx.core.types import Examples
 from dlx.data.splits import Splitter
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.fit import fit_each, populations_of
+from dlx.engine.fit import fit_each
 from dlx.engine.population import Member, MemberFactory, Population, Recipe
-from dlx.search.cells import Trial, cell_name
+from dlx.search.cells import Trial
 from dlx.search.cross_validation import Bench, Standing, add_epochs, finished_lines, score, train_cells
 from dlx.search.halving import Bracket, brackets, survivors
 from dlx.search.journal import Journal, Line
 from dlx.search.pooling import pool
+from dlx.search.roster import Restore, Roster
 from dlx.search.summary import Summary, TrialCells, summarise
 from dlx.search.trials import DEFAULT_TRIALS, build_sampler
-
-Restore = Callable[[Set[Cell], Callable[[Cell], Member]], Standing]
-"""Gives the populations that train any of some cells as they were last saved, whose members a function makes."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ class Setup:
 
     def member(self, trial: Trial, cell: Cell) -> Member:
         """Make the member of a cell."""
-        return self.factory.member(cell, Recipe.of(dict(trial.experiment), self.examples), trial.experiment.data)
+        return self.factory.member_of(cell, dict(trial.experiment))
 
 
 @dataclass
@@ -143,7 +140,6 @@ class Study:
         journal: What was found so far; it grows.
         restore: Gives what was in training when a run was stopped.
         outer_fold: The outer fold that is set aside, or None.
-        trials: Trials drawn so far.
         invalid: Why trials cannot be, by number.
         budgets: Epochs that trials got, by number.
         num_done: Cells that need no more training.
@@ -154,12 +150,15 @@ class Study:
     journal: Journal
     restore: Restore
     outer_fold: int | None = None
-    trials: list[Trial] = field(default_factory=list)
     invalid: dict[int, str] = field(default_factory=dict)
     budgets: dict[int, int] = field(default_factory=dict)
     num_done: int = 0
     best: Summary | None = None
-    _names: dict[tuple[Cell, int], str] = field(default_factory=dict, init=False)
+    _roster: Roster = field(init=False)
+
+    def __post_init__(self) -> None:
+        setup = self.setup
+        self._roster = Roster(setup.data_hash, setup.factory, setup.bench, self.journal, self.restore)
 
     def run(self) -> Iterator[Standing]:
         """Draw all trials and train what is not in the journal.
@@ -185,12 +184,14 @@ class Study:
         """Give the cells of a trial."""
         return self.setup.cells(trial, self.outer_fold)
 
+    @property
+    def trials(self) -> list[Trial]:
+        """Trials drawn so far."""
+        return self._roster.trials
+
     def name(self, cell: Cell, epochs: int) -> str:
         """Name a cell that trains for so many epochs."""
-        key = cell, epochs
-        if key not in self._names:
-            self._names[key] = cell_name(self.trials[cell.trial], cell, epochs, self.setup.data_hash)
-        return self._names[key]
+        return self._roster.name(cell, epochs)
 
     def found(self) -> list[TrialCells]:
         """Give what was found of every trial."""
@@ -274,8 +275,8 @@ class Study:
         yield from self._train_to(bracket.rungs[-1], trials, self._missing_of_all(trials), standing)
 
     def _train_fully(self, trials: Sequence[Trial]) -> Iterator[Standing]:
-        populations, standing = self._begin(self._missing_of_all(trials))
-        for now in train_cells(populations, standing, self.setup.bench, self._identify):
+        populations, standing = self._roster.begin(self._missing_of_all(trials))
+        for now in train_cells(populations, standing, self.setup.bench, self._roster.identify):
             self._take_in(now.lines)
             yield now
 
@@ -289,24 +290,9 @@ class Study:
 
     def _missing(self, trials: Sequence[Trial]) -> list[Cell]:
         """Give the cells of trials that the journal has not at their budgets: of equal ones that of the first trial."""
-        named: dict[str, Cell] = {}
-        for trial in trials:
-            for cell in self.cells(trial.number):
-                named.setdefault(self.name(cell, self.budgets[trial.number]), cell)
-        return [cell for name, cell in named.items() if name not in self.journal.cells]
-
-    def _begin(self, cells: Sequence[Cell]) -> tuple[Iterator[Population], Standing]:
-        """Stack the members of cells; those that were in training when the run was stopped go on first."""
-        standing = self.restore(set(cells), self._member)
-        going_on = {member.cell for population in standing.populations for member in population.members}
-        others = [self._member(cell) for cell in cells if cell not in going_on]
-        return itertools.chain(standing.populations, populations_of(others, self.setup.device)), standing
-
-    def _identify(self, cell: Cell, epochs: int) -> Line:
-        return {"id": self.name(cell, epochs), "values": self.trials[cell.trial].values}
-
-    def _member(self, cell: Cell) -> Member:
-        return self.setup.member(self.trials[cell.trial], cell)
+        return self._roster.missing(
+            (cell, self.budgets[trial.number]) for trial in trials for cell in self.cells(trial.number)
+        )
 
     def _take_in(self, lines: Sequence[Line]) -> None:
         """Write down finished cells, and see whether a trial that is now done is the best so far."""
@@ -326,7 +312,7 @@ class Study:
     ) -> Iterator[Standing]:
         """Train missing cells of trials to the end of an epoch; all populations that may go on stay in memory."""
         trained = {member.cell for population in standing.populations for member in population.members}
-        more, begun = self._begin([cell for cell in missing if cell not in trained])
+        more, begun = self._roster.begin([cell for cell in missing if cell not in trained])
         standing.curves.update(begun.curves)
         standing.populations = _without({trial.number for trial in trials}, [*standing.populations, *more])
         bench, training = self.setup.bench, standing.populations if missing else []
@@ -335,7 +321,7 @@ class Study:
             standing.lines = [
                 line
                 for population, scored in zip(found.finished, found.conclusions, strict=True)
-                for line in finished_lines(population, scored, standing.curves, self._identify, rung)
+                for line in finished_lines(population, scored, standing.curves, self._roster.identify, rung)
             ]
             if rung == self.setup.experiment.training.epochs:
                 self._take_in(standing.lines)

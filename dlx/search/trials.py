@@ -86,24 +86,30 @@ def _grid(space: Space) -> list[dict[str, Any]]:
 
 
 def _points(search: Search, space: Space, count: int) -> list[dict[str, Any]]:
-    """Give trials at points of the unit cube: independent ones, or those of a scrambled Sobol sequence.
-
-    Source: Owen (1998), "Scrambling Sobol' and Niederreiter-Xing points", as scipy computes it.
-    """
+    """Give trials at points of the unit cube: independent ones, or those of a scrambled Sobol sequence."""
     num_dimensions = len(space.dimensions)
     if search.method == "random":
         cube = np.random.default_rng(search.seed).random((count, num_dimensions))
     else:
-        from scipy.stats.qmc import Sobol
-
-        with warnings.catch_warnings():
-            # A number of points that is no power of two is less even: the user's choice.
-            warnings.filterwarnings("ignore", "The balance properties of Sobol'", UserWarning)
-            cube = Sobol(num_dimensions, rng=search.seed).random(count)
+        cube = sobol(num_dimensions, count, search.seed)
     return [
         {each.key: _at(each, place) for each, place in zip(space.dimensions, point, strict=True)}
         for point in cube.tolist()
     ]
+
+
+def sobol(num_dimensions: int, count: int, seed: int | Sequence[int]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Give the first points of a scrambled Sobol sequence, [count, dimensions], in [0, 1).
+
+    Source: Owen (1998), "Scrambling Sobol' and Niederreiter-Xing points", as scipy computes it.
+    """
+    from scipy.stats.qmc import Sobol
+
+    with warnings.catch_warnings():
+        # A number of points that is no power of two is less even: the user's choice.
+        warnings.filterwarnings("ignore", "The balance properties of Sobol'", UserWarning)
+        points: np.ndarray[Any, np.dtype[np.float64]] = Sobol(num_dimensions, rng=seed).random(count)
+    return points
 
 
 def _at(dimension: Dimension, place: float) -> Any:

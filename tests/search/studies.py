@@ -22,7 +22,8 @@ from dlx.engine.fit import fit
 from dlx.engine.population import Member, Population
 from dlx.search.cross_validation import Standing
 from dlx.search.journal import Journal, Line
-from dlx.search.study import Restore, Setup, Study
+from dlx.search.roster import Restore
+from dlx.search.study import Setup, Study
 from dlx.tracking.files import finite
 
 MOONS = """\

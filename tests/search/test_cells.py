@@ -51,6 +51,7 @@ IRRELEVANT_CHANGES = [
     "search.seed=3",
     "search.space={optimizer.lr: [0.05, 0.3]}",
     "search.budget=halving",
+    "compare.trials=3",
     "curvature.directions=7",
     "gradcheck.batch_size=7",
     "landscape.points=7",
@@ -63,7 +64,7 @@ IRRELEVANT_CHANGES = [
 def name(folder: Path, *overrides: str, number: int = 0, cell: Cell = CELL, epochs: int = 4, data: str = "d") -> str:
     config = Search(folder, "{}").config
     write_plugin(folder)
-    loaded, _ = load_experiment_and_data(config, overrides, cross_validated=True)
+    loaded, _ = load_experiment_and_data(config, overrides, purpose="cv")
     return cell_name(Trial(number, {}, loaded.experiment), cell, epochs, data)
 
 

@@ -1,0 +1,1 @@
+"""Races of optimizers: how each is tuned, what is measured, and what may be said of it."""
