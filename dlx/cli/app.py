@@ -82,13 +82,38 @@ def cv(
 
         _show(command(config, changes, runs_dir, plugins or []), quiet, json)
         return
-    from dlx.commands.cell import repeat_cell
+    _repeat([config], cell, changes, runs_dir, plugins or [], quiet, json)
 
-    if changes:
-        raise UsageError("a cell is repeated as it was: with --cell nothing can be changed")
-    _show(repeat_cell(config, cell, runs_dir, plugins or []), quiet, json)
-    if not (quiet or json):
-        sys.stdout.write(f"cell {cell} comes to the same bits alone as in the search\n")
+
+@app.command("compare-optimizers")
+def compare_optimizers(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CONFIG... [KEY=VALUE]...",
+            help="One or several experiments (with --cell a run), and changes to them.",
+        ),
+    ],
+    cell: Annotated[
+        str | None, typer.Option(metavar="ID", help="Train this cell of the run CONFIG alone and compare.")
+    ] = None,
+    device: Device = None,
+    runs_dir: RunsDir = Path("runs"),
+    name: Name = None,
+    plugins: Plugins = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Race optimizers on one or several problems, each tuned by the same budget, and say what the evidence allows."""
+    _announce(quiet)
+    from dlx.commands.compare_optimizers import compare
+
+    configs = [Path(each) for each in arguments if "=" not in each or Path(each).is_file()]
+    changes = _changes([each for each in arguments if Path(each) not in configs], device, name)
+    if cell is None:
+        _show(compare(configs, changes, runs_dir, plugins or []), quiet, json)
+    else:
+        _repeat(configs, cell, changes, runs_dir, plugins or [], quiet, json)
 
 
 @app.command()
@@ -244,6 +269,19 @@ def _changes(overrides: list[str] | None, device: str | None, name: str | None) 
     """Give the changes to a config, those by options as YAML in quotes: `--name null` is a name."""
     given = [f"{key}={dumps(value)}" for key, value in (("device", device), ("name", name)) if value is not None]
     return [*(overrides or []), *given]
+
+
+def _repeat(
+    runs: list[Path], cell: str, changes: list[str], runs_dir: Path, plugins: list[Path], quiet: bool, json: bool
+) -> None:
+    """Train one cell of a run alone, and compare."""
+    from dlx.commands.cell import repeat_cell
+
+    if changes or len(runs) != 1:
+        raise UsageError("a cell is repeated as it was: with --cell name its run, and nothing can be changed")
+    _show(repeat_cell(runs[0], cell, runs_dir, plugins), quiet, json)
+    if not (quiet or json):
+        sys.stdout.write(f"cell {cell} comes to the same bits alone as in the run\n")
 
 
 def _use(plugins: list[Path] | None) -> None:

@@ -96,7 +96,7 @@ def resume_search(run: RunDir, overrides: Sequence[str], plugins: Sequence[Path]
         raise RunError(f"{run.path} is done: there is nothing to resume{more}")
     if setup.search.budget == "hyperband" and setup.search.trials != before.search.trials:
         raise UsageError("the brackets of hyperband follow from the number of trials, which cannot grow; search anew")
-    saved = SavedSearch(run, _identity(setup), setup.device)
+    saved = SavedSearch(run.path, _identity(setup), setup.device, "cv")
     for name, kind in JOURNAL.items():  # what is damaged is refused before anything is changed
         read_lines(run.path / name, kind)
     run.begin()
@@ -148,8 +148,8 @@ def search(run: RunDir, setup: Setup, saved: SavedSearch | None = None) -> Itera
     run.write("folds.json", folds_text(setup))
     is_resumed = saved is not None
     if saved is None:
-        save_search(run, _identity(setup), Standing(), 0.0)  # from now on a changed config is found out
-        saved = SavedSearch(run, _identity(setup), setup.device)
+        save_search(run.path, _identity(setup), Standing(), 0.0)  # from now on a changed config is found out
+        saved = SavedSearch(run.path, _identity(setup), setup.device, "cv")
     facts, clock = describe_search(setup), Clock(saved.seconds)
     with listening() as interrupt, Journal.open(run.path) as journal:
         outer_folds = [None, *range(setup.num_folds() if setup.cv.nested else 0)]
@@ -165,7 +165,7 @@ def search(run: RunDir, setup: Setup, saved: SavedSearch | None = None) -> Itera
         result["refit"] = refit(run, setup, studies[0], result)
         journal.sync()
         run.write_json("result.json", result)
-        save_search(run, _identity(setup), Standing(), clock.seconds())
+        save_search(run.path, _identity(setup), Standing(), clock.seconds())
         run.write_json("timing.json", clock.timing(_num_steps(journal), setup.device))
         write_outputs(run, setup, facts, result, journal)
     run.finish("done", result["status"])
@@ -205,7 +205,7 @@ def _save(run: RunDir, setup: Setup, journal: Journal, standing: Standing, clock
     """
     if interrupt.signum or clock.has_passed(SAVE_SECONDS):
         journal.sync()
-        save_search(run, _identity(setup), standing, clock.seconds())
+        save_search(run.path, _identity(setup), standing, clock.seconds())
     if interrupt.signum:
         found = f"stopped after {len(journal.cells)} cells, all saved"
         resume = shlex.join(["dlx", "resume", str(run.path), *setup.experiment.plugin_flags])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
+from pathlib import Path
 
 import torch
 
@@ -12,14 +13,13 @@ from dlx.core.records import Cell
 from dlx.engine.population import Member, Population
 from dlx.search.cross_validation import Curve, Standing
 from dlx.tracking.checkpoints import load_tensors, save_tensors
-from dlx.tracking.run_dir import RunDir
 
 
-def save_search(run: RunDir, identity: str, standing: Standing, seconds: float) -> None:
+def save_search(folder: Path, identity: str, standing: Standing, seconds: float) -> None:
     """Save the populations that are in training, as one file.
 
     Args:
-        run: Where.
+        folder: Where.
         identity: Hash of all that must not change.
         standing: Where the training stands.
         seconds: What the search has taken so far.
@@ -28,16 +28,17 @@ def save_search(run: RunDir, identity: str, standing: Standing, seconds: float) 
     going_on = {member.cell for population in standing.populations for member in population.members}
     curves = [[list(cell), curve] for cell, curve in standing.curves.items() if cell in going_on]
     state = {"identity": identity, "populations": populations, "curves": curves, "seconds": round(seconds, 3)}
-    save_tensors(run.path / STATE, tensors, state)
+    save_tensors(folder / STATE, tensors, state)
 
 
 class SavedSearch:
     """The populations that were in training when a run was last saved.
 
     Args:
-        run: The run; where it has no saved state, nothing was in training.
+        folder: That of the run; where it has no saved state, nothing was in training.
         identity: As for ``save_search``.
         device: Where they go on.
+        command: The command of the run.
 
     Attributes:
         seconds: What the search had taken then.
@@ -46,16 +47,16 @@ class SavedSearch:
         CheckpointError: If the state is damaged or of another search.
     """
 
-    def __init__(self, run: RunDir, identity: str, device: torch.device) -> None:
-        path = run.path / STATE
+    def __init__(self, folder: Path, identity: str, device: torch.device, command: str) -> None:
+        path = folder / STATE
         self._device = device
         self._tensors, state = (
             load_tensors(path) if path.exists() else ({}, {"populations": [], "curves": [], "seconds": 0.0})
         )
         if path.exists() and (not isinstance(state, dict) or state.get("identity") != identity):
             raise CheckpointError(
-                f"{path} belongs to another search: config.resolved.yaml or the data have changed since; restore them, "
-                f"or search anew with: dlx cv {run.path / 'config.resolved.yaml'}"
+                f"{path} belongs to other settings: config.resolved.yaml or the data have changed since; restore them, "
+                f"or begin anew with: dlx {command} {folder / 'config.resolved.yaml'}"
             )
         self.seconds: float = state["seconds"]
         self._populations = state["populations"]

@@ -24,7 +24,7 @@ from dlx.core.records import Cell
 from dlx.core.types import Examples
 from dlx.engine.evaluation import score_members
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.population import MemberFactory, Recipe, initial_weights
+from dlx.engine.population import Member, MemberFactory, Recipe, initial_weights
 from dlx.search.cells import Trial
 from dlx.search.cross_validation import Bench, Standing, train_cells
 from dlx.search.journal import Journal, Line
@@ -95,22 +95,23 @@ class Contest:
         split = self.experiment.data.split
         return Cell(seed, split.repeat, split.fold, split.outer_fold, trial)
 
-    def obstacles(self) -> list[str]:
-        """Say why members must be trained one by one, of each arm that must; often none."""
-        recipes = (self._recipe(optimizer) for optimizer in self.compare.optimizers)
-        return list(dict.fromkeys(recipe.obstacle for recipe in recipes if recipe.obstacle))
+    @cached_property
+    def obstacle(self) -> str | None:
+        """Why members must be trained one by one; None if they can be stacked. It is the same for all rules.
+
+        Raises:
+            UsageError: If a model's results would depend on what is trained beside it.
+        """
+        return Recipe.of(dict(self.experiment), self.examples).obstacle
 
     def untrained_losses(self) -> dict[int, float]:
         """Measure the loss that is judged at the initial weights of every seed: the same for every arm."""
-        recipe = self._recipe(self.compare.optimizers[0])
+        recipe = Recipe.of(dict(self.experiment), self.examples)
         cells = [self.cell(seed, 0) for seed in (*self.tuning_seeds, *self.seeds)]
         members = [self.factory.member(cell, recipe, self.experiment.data) for cell in cells]
         weights = initial_weights(members).to(self.device)
         scores = score_members(members, weights, self.bench.data, [self.compare.part])
         return {cell.seed: scores[cell][self.compare.part]["loss"] for cell in cells}
-
-    def _recipe(self, optimizer: Optimizer) -> Recipe:
-        return Recipe.of({**dict(self.experiment), "optimizer": optimizer}, self.examples)
 
 
 @dataclass
@@ -158,6 +159,7 @@ class Race:
         untrained: Loss of the initial weights of every seed.
         stage: What is being done.
         num_cells: Cells that are known to be needed so far.
+        num_done: Those of them that are done.
     """
 
     def __init__(self, contest: Contest, journal: Journal, restore: Restore) -> None:
@@ -165,8 +167,11 @@ class Race:
         self._roster = Roster(contest.data_hash, contest.factory, contest.bench, journal, restore)
         self.untrained = contest.untrained_losses()
         self.stage = "tuning"
-        self.num_cells = 0
+        self.num_done = 0
         self.arms = [self._enter(*each) for each in zip(contest.names, contest.compare.optimizers, strict=True)]
+        budget, num_searches = contest.budget, sum(len(arm.searches) for arm in self.arms)
+        tuning, again = num_searches * budget.trials * budget.tuning_seeds, num_searches + len(self.arms)
+        self.num_cells = tuning + again * budget.seeds
 
     @property
     def trials(self) -> list[Trial]:
@@ -191,8 +196,10 @@ class Race:
             if not any(search.tuning.edges for _, search in searches):
                 break
             self.stage = "tuning in wider ranges"
-            new = [self._draw(arm, search, search.tuning.extend()) for arm, search in searches]
-            yield from self._train(product([number for numbers in new for number in numbers], contest.tuning_seeds))
+            drawn = [self._draw(arm, search, search.tuning.extend()) for arm, search in searches]
+            new = [number for numbers in drawn for number in numbers]
+            self.num_cells += len(new) * len(contest.tuning_seeds)
+            yield from self._train(product(new, contest.tuning_seeds))
         else:
             self._judge_edges()
         self.stage = "the best settings with fresh seeds"
@@ -217,6 +224,12 @@ class Race:
         """Give the number of the best trial of a search, of equal ones the first; None where all failed."""
         best = min(search.trials, key=self.score)
         return best if self.score(best) < float("inf") else None
+
+    def member(self, arm: Arm) -> Member:
+        """Make a member that trains with the best setting of an arm, or as it was written where there is none."""
+        best = [self.best(search) for search in arm.searches]
+        trial = next((number for number in best if number is not None), arm.untuned)
+        return self._roster.member(self.contest.cell(self.contest.seeds[0], trial))
 
     def values(self, trial: int) -> dict[str, Any]:
         """Give the settings of a trial's optimizer."""
@@ -252,15 +265,17 @@ class Race:
     def _train(self, wanted: Iterable[tuple[int, int]]) -> Iterator[Standing]:
         """Train trials with seeds, as far as they are not in the journal."""
         cells = [(self.contest.cell(seed, trial), self.trials[trial].epochs) for trial, seed in wanted]
-        self.num_cells += len(cells)
-        populations, standing = self._roster.begin(self._roster.missing(cells))
+        missing = self._roster.missing(cells)
+        populations, standing = self._roster.begin(missing)
+        self.num_done += len(cells) - len(missing)
         for now in train_cells(populations, standing, self.contest.bench, self._roster.identify):
+            self.num_done += len(now.lines)
             self.journal.add_cells(now.lines)
             yield now
 
 
 def judged_loss(line: Line, compare: Comparison, untrained: float) -> float:
-    """Give the loss of a run that is judged; infinite if it diverged, or ends with ``BLOWN_UP`` times that of no training.
+    """Give the loss of a run that is judged; infinite if it diverged, or ended far above the untrained one.
 
     Args:
         line: The line of its cell.

@@ -50,6 +50,19 @@ class Axis:
         """Name of the setting."""
         return self.searched.key
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest value of the range."""
+        is_complement = self.searched.is_complement
+        return (round(1 - self.high, 12), round(1 - self.low, 12)) if is_complement else (self.low, self.high)
+
+    @property
+    def value_edge(self) -> Side | None:
+        """The edge as one of the value, where the range is one of 1 - value, too."""
+        if self.edge is None or not self.searched.is_complement:
+            return self.edge
+        return "high" if self.edge == "low" else "low"
+
     def value(self, place: float) -> float:
         """Give the value at a place in [0, 1], to six digits: in the new decade where the range is being extended."""
         low, high = self.low, self.high
@@ -106,8 +119,8 @@ class Tuning:
 
     @property
     def edges(self) -> dict[str, Side]:
-        """The settings whose best value lies at an edge, and on which side."""
-        return {axis.key: axis.edge for axis in self.axes if axis.edge is not None}
+        """The settings whose best value lies at an edge of its range, and at which."""
+        return {axis.key: axis.value_edge for axis in self.axes if axis.value_edge is not None}
 
     def first(self) -> list[dict[str, float]]:
         """Give the first trials: the values of what is tuned, by key."""

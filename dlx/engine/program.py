@@ -54,6 +54,10 @@ class Program:
         data: The examples, on its device.
         is_watched: Whether somebody wants to see more of each epoch than training needs: the scores of the training
             part and the norms of the gradient.
+
+    Attributes:
+        population: What is trained.
+        objective: What the update rule asks at each step.
     """
 
     def __init__(self, population: Population, data: DeviceExamples, is_watched: bool = True) -> None:
@@ -63,7 +67,7 @@ class Program:
 
     def _compile(self) -> None:
         self._rows = rows = Rows(self.population.row_members, self.population.weights, self._data)
-        self._objective = EmpiricalRisk(rows)
+        self.objective = EmpiricalRisk(rows)
         self._evaluator = Evaluator(rows, WATCHED if self._is_watched else DECIDING)
         self._h, self._schedule_h = rows.tunables("optimizer"), rows.tunables("schedule")
         self._lr: Tensor | None = getattr(self._h, "lr", None)
@@ -99,7 +103,7 @@ class Program:
         population, device = self.population, self.population.weights.device
         done = torch.from_numpy(np.cumsum(self._plan.active, 0) - self._plan.active + population.steps)
         self._rates = self._learning_rates(done.to(device))
-        keys = step_keys(self._key_bases, done.to(torch.int32), self._objective.num_streams).to(device)
+        keys = step_keys(self._key_bases, done.to(torch.int32), self.objective.num_streams).to(device)
         indices = torch.from_numpy(self._plan.draw(population.epoch + 1)).to(device)
         self._first_step = indices[:1].clone(), keys[0].clone()  # views would keep the epoch's in memory until the next
         first = len(population.losses)
@@ -107,7 +111,7 @@ class Program:
         losses = self._rows.theta.new_empty(self.num_steps, len(population.rows))
         losses[:first] = population.losses
         for step, batch in enumerate(self._rows.feed.batches(indices, self._weights, first), first):
-            self._objective.begin(Batch(*batch, keys[step]))
+            self.objective.begin(Batch(*batch, keys[step]))
             if self._rates is not None:
                 self._h.lr = self._rates[step]
             losses[step] = self._step(step)
@@ -133,8 +137,8 @@ class Program:
         population = self.population
         tensors = [population.weights, *population.state.values()]
         before = [] if self._is_everybodys[step] else [tensor.clone() for tensor in tensors]
-        value = population.recipe.optimizer.step(self._rows.theta, population.state, self._h, self._objective)
-        self._objective.end()
+        value = population.recipe.optimizer.step(self._rows.theta, population.state, self._h, self.objective)
+        self.objective.end()
         if before:
             # Not a product with 0 and 1: a row of NaN must not pass, and NaN * 0 is NaN.
             mask = torch.from_numpy(self._plan.active[step]).to(value.device)
@@ -146,7 +150,7 @@ class Program:
         """Measure the gradient after the epoch on the batch of its first step, which every row has: [tensors, rows]."""
         indices, keys = self._first_step
         (batch,) = self._rows.feed.batches(indices, self._weights[:1], 0)
-        return self._objective.gradient_norms(self._rows.theta, Batch(*batch, keys))
+        return self.objective.gradient_norms(self._rows.theta, Batch(*batch, keys))
 
     @torch.no_grad()
     def _fetch(self) -> _Epoch:

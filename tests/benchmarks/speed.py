@@ -224,7 +224,7 @@ def breakdown(num_members: int, hidden: int) -> None:
     for _ in range(3):
         program.advance(1e9)
         program.finish_epoch()
-    rows, objective = program._rows, program._objective
+    rows, objective = program._rows, program.objective
 
     def clock(action: Callable[[], Any], repeats: int) -> float:
         best = float("inf")

@@ -176,7 +176,7 @@ def test_a_cell(dlx: Any, tmp_path: Path, search: str) -> None:
     line = json.loads(ledger.read_text().splitlines()[0])
     done = dlx("cv", run, "--cell", line["id"], "--runs-dir", "alone")
     assert done.code == 0
-    assert done.out.endswith(f"cell {line['id']} comes to the same bits alone as in the search\n")
+    assert done.out.endswith(f"cell {line['id']} comes to the same bits alone as in the run\n")
     quiet = dlx("cv", run, "--cell", line["id"][:9], "--runs-dir", "alone", "--quiet")
     assert (quiet.code, quiet.out.count("\n"), quiet.err) == (0, 1, "")
     refused = dlx("cv", run, "optimizer.lr=1", "--cell", line["id"])
