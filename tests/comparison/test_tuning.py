@@ -112,6 +112,13 @@ def test_the_end_of_a_domain_is_no_edge() -> None:
     assert tuning.edges == {}
 
 
+def test_of_few_trials_the_outermost_is_at_the_edge() -> None:
+    """Each of four places lies in a quarter of its own."""
+    tuning = Tuning(SGD(), 4, False, SEED)
+    tuning.judge(max(tuning.first(), key=lambda trial: trial["lr"]))
+    assert tuning.edges == {"lr": "high"}
+
+
 def test_without_a_best_trial_nothing_is_extended() -> None:
     tuning = Tuning(SGD(), 16, False, SEED)
     tuning.judge(None)
