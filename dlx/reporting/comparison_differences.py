@@ -203,9 +203,7 @@ def _note(result: Result, axis: Axis) -> str:
     pairs = f"each seed gives every optimizer the same split, initial weights and batches{scale}"
     if result["can_show"]:
         return pairs
-    return (
-        f"{pairs}\n{count} seed{'s' * (count > 1)} cannot show a difference, were one optimizer better on each of them"
-    )
+    return f"{pairs}\n{'one seed is' if count == 1 else f'{count} seeds are'} too few to show any difference"
 
 
 def sentence(result: Result) -> str:
