@@ -173,7 +173,7 @@ def _draw_curve(axes: Axes, curve: Curve, x: Floats, style: Style, scale: Scale)
 
 def sentence(result: Result, curves: Sequence[Curve]) -> str:
     """Say what is to be seen."""
-    best = curves[0]
+    best = min(curves, key=lambda curve: float(curve.median[-1]))
     name, last = arm_labels(result)[best.name], best.median[-1]
     end = f"at {format_number(last)}" if np.isfinite(last) else "at infinity: more than half of its runs diverge"
     if len(curves) == 1:

@@ -32,7 +32,10 @@ def draw(result: Result) -> Figure:
     arms = sorted(ranked(result), key=lambda arm: (-arm["tuned"]["reached"], float(np.median(_steps(arm)))))
     handles = [line_handle(styles[arm["name"]], f"{labels[arm['name']]}: {_reached(arm)}") for arm in arms]
     target = format_number(result["target"])
-    first = f"target: {loss_words(result)} {target}, which {labels[result['reference']]} reaches with most seeds"
+    untuned = "" if result["reference"] in {arm["name"] for arm in arms} else "untuned "
+    first = (
+        f"target: {loss_words(result)} {target}, which {untuned}{labels[result['reference']]} reaches with most seeds"
+    )
     note = "\n".join(filter(None, [f"{first}", step_words(result)]))
     title = f"{shorten(result['name'], 24)}: runs that have reached the target"
     figure, (axes,) = panels(8.0, 4.0, title, note, room=legend_room(handles, 8.0))

@@ -365,3 +365,10 @@ def test_a_scale_never_degenerates(values: list[float], is_log: bool) -> None:
     assert np.isfinite(clipped).all()
     assert clipped[0] < scale.low
     assert clipped[2] > scale.high
+
+
+def test_a_target_of_the_untuned_reference_is_called_so() -> None:
+    result, _, _ = leavings("reference failed")
+    result["target"] = 0.3
+    assert "which untuned momentum reaches" in note_of(comparison_target.draw(result))
+    assert "which momentum reaches" in note_of(figure_of("failing", "target"))
