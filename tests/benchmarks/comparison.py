@@ -275,13 +275,16 @@ def main(chosen: list[str]) -> None:
         print("fastest flavours of torch:", ", ".join(f"{rule} {way}" for rule, way in peers.flavours.items()))
         sides = {"peer": peers.race, "function": partial(dlx_function, config), "command": partial(dlx_command, config)}
         seconds = alternate([sides[name] for name in chosen])
-    bare = seconds.pop("peer", math.nan)
     num = len(RULES) * (TRIALS * TUNING_SEEDS + 2 * SEEDS)
-    print(f"bare torch loops, {num} runs on {CORES} cores: {bare:.2f} s")
-    bounds = {"function": f", at least {BOUND_RATIO}", "command": f"; bound {BOUND_SECONDS} s"}
-    labels = {"function": "dlx, the function", "training": "dlx, until all is trained", "command": "dlx, the command"}
+    labels = {
+        "peer": f"bare torch loops, {num} runs on {CORES} cores",
+        "function": f"dlx, the function (bound {BOUND_RATIO} x)",
+        "training": "dlx, until all is trained",
+        "command": f"dlx, the command (bound {BOUND_SECONDS} s)",
+    }
     for name, own in seconds.items():
-        print(f"{labels[name]}: {own:.2f} s: {bare / own:.1f} x{bounds.get(name, '')}")
+        ratio = f": {seconds['peer'] / own:.1f} x" if name != "peer" and "peer" in seconds else ""
+        print(f"{labels[name]}: {own:.2f} s{ratio}")
 
 
 if __name__ == "__main__":
