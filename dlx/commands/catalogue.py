@@ -8,10 +8,11 @@ from typing import Any
 
 from dlx.config.experiment import Experiment, example_yaml
 from dlx.config.keys import declared, is_family, members
-from dlx.core.definition import Activation, Definition, Loss, Metric
+from dlx.core.definition import Activation, Definition, Loss, Metric, Optimizer
 from dlx.core.errors import UsageError
 from dlx.core.registry import nearest, plugin_of
 from dlx.core.surface import Surface
+from dlx.core.types import Searched
 
 KINDS: dict[str, type[Definition]] = {
     key: family for key, field in Experiment.model_fields.items() if is_family(family := declared(field.annotation))
@@ -73,7 +74,7 @@ def _description(key: str, cls: type[Definition]) -> str:
     parts = [f"{definition.name} ({cls.family})", inspect.getdoc(cls) or ""]
     parts += [f"From the plugin {plugin.file.path}"] if plugin else []
     traits = "\n".join(f"  {name}: {value}" for name, value in _traits(cls))
-    parts += [f"Fits:\n{traits}"] if traits else []
+    parts += [f"Traits:\n{traits}"] if traits else []
     settings = "\n".join(_settings(cls))
     parts += [f"Settings:\n{settings}"] if settings else []
     example = "\n".join(f"  {line}" for line in example_yaml(key, definition).splitlines())
@@ -90,6 +91,15 @@ def _traits(cls: Any) -> Iterator[tuple[str, str]]:
     if issubclass(cls, Metric):
         yield "task", " or ".join(cls.tasks)
         yield "better", "higher" if cls.higher_is_better else "lower"
+    if issubclass(cls, Optimizer):
+        yield "tuned by compare-optimizers", "; ".join(map(_searched, cls.search_space)) or "nothing"
+
+
+def _searched(searched: Searched) -> str:
+    """Say in words over which range a setting is tuned, and from which budget on."""
+    what = f"1 - {searched.key}" if searched.is_complement else searched.key
+    budget = f" from {searched.min_trials} trials on" if searched.min_trials > 1 else ""
+    return f"{what} {searched.low:g} to {searched.high:g}{budget}"
 
 
 def _settings(cls: type[Definition]) -> Iterator[str]:

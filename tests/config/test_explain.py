@@ -12,8 +12,8 @@ from dlx.core.settings import Settings
 
 Faults = Callable[..., str]
 ROOT_KEYS = (
-    "name, seeds, plugins, data, model, loss, prior, optimizer, schedule, metrics, training, cv, search, compare, gradcheck, "
-    "curvature, landscape, "
+    "name, seeds, plugins, data, model, loss, prior, optimizer, schedule, metrics, training, cv, search, compare, "
+    "gradcheck, curvature, landscape, "
     "device, dtype, tf32, threads"
 )
 
