@@ -110,6 +110,10 @@ def compare_optimizers(
 
     configs = [Path(each) for each in arguments if "=" not in each or Path(each).is_file()]
     changes = _changes([each for each in arguments if Path(each) not in configs], device, name)
+    if not configs:
+        raise UsageError("expected a config: dlx compare-optimizers CONFIG ... [KEY=VALUE] ...")
+    if name is not None and len(configs) > 1:
+        raise UsageError("--name names one experiment, and here are several configs; each has a `name` of its own")
     if cell is None:
         _show(compare(configs, changes, runs_dir, plugins or []), quiet, json)
     else:
