@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dlx.reporting.comparison_arms import (
+from dlx.reporting.comparison_texts import (
     Arm,
     Result,
     arm_text,
@@ -22,6 +22,7 @@ from dlx.reporting.comparison_arms import (
     loss_text,
     median,
     metric_text,
+    part_name,
     percent,
     plural,
     ranked,
@@ -43,10 +44,10 @@ TERMINAL = 100
 SHORT = {"steps to target": "steps", "seconds to target": "seconds"}
 """Headers that are shortened for a terminal; the sentences below the table say what they are."""
 LEAST = (
-    "gradients per step", "share lower, 95 % interval", "p", "diverged", "tuned setting", "lower on", "reached",
-    "seconds", "95 % interval", "gain",
+    "gradients per step", "share lower, 95 % interval", "p", "diverged", "untuned test", "lower on", "reached",
+    "tuned setting", "seconds", "95 % interval", "gain",
 )  # fmt: skip
-"""Columns that a terminal can do without, the least important first."""
+"""How the columns begin that a terminal can do without, the least important first."""
 FEW_TRIALS = 4
 """A small budget, for which the expected best of a search is given."""
 
@@ -136,22 +137,20 @@ def against_table(result: Result) -> Table:
 
 
 def course_table(result: Result) -> Table:
-    """Tabulate the loss over the whole training: at the end, at its best, over all steps, and when it hit the target."""
+    """Tabulate the loss over the whole training: at its end, at its best, and over all steps."""
     arms = [arm for arm in ranked(result) if arm["tuned"]]
     columns = {
         "optimizer": [arm_text(arm) for arm in arms],
         "after the last epoch": [loss_text(median(arm, "final")) for arm in arms],
         "after the best epoch": [loss_text(median(arm, "best")) for arm in arms],
         "mean over all steps": [_area_text(result, arm) for arm in arms],
-        "steps to target": [steps_text(median(arm, "steps_to_target")) for arm in arms],
-        "quartiles": [
+        "steps to target, quartiles": [
             " to ".join(steps_text(finite_or_inf(end)) for end in arm["tuned"]["steps_to_target"]["quartiles"])
             for arm in arms
         ],
     }
     mean = "geometric mean" if result["judged"]["is_log"] else "mean"
-    part = "validation loss" if result["judged"]["part"] == "valid" else "training objective"
-    return _table(f"course of the {part}, tuned, medians over seeds ({mean} over the steps)", columns)
+    return _table(f"course of the {part_name(result)}, tuned, medians over seeds ({mean} over the steps)", columns)
 
 
 def tuning_table(result: Result) -> Table:
@@ -186,15 +185,20 @@ def narrowed(table: Table, width: int = TERMINAL) -> Table:
     """Shorten headers and leave out columns, those that matter least first, until a table is as wide as a terminal.
 
     Args:
-        table: The table; its first column and the last stay.
+        table: The table; its first column stays, and its last, unless it is one that a terminal can do without.
         width: Characters.
     """
     table = replace(table, header=tuple(SHORT.get(name, name) for name in table.header))
-    for name in (*LEAST, *reversed(table.header[1:-1])):
+    least = [name for words in LEAST for name in table.header[1:] if _begins(name, words)]
+    for name in (*least, *reversed(table.header[1:-1])):
         if max(map(len, plain(table)[1:])) <= width:
             break
         table = _without(table, name)
     return table
+
+
+def _begins(name: str, words: str) -> bool:
+    return name == words or name.startswith(f"{words} ")
 
 
 def _without(table: Table, name: str) -> Table:

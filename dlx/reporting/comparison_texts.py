@@ -68,15 +68,15 @@ def shown_better(verdict: Mapping[str, Any]) -> int:
     return 1 if words.endswith("better") else -1 if words.endswith("worse") else 0
 
 
-def loss_text(value: float) -> str:
+def loss_text(value: float, digits: int = 4) -> str:
     """Write a loss."""
-    return FAILED if math.isinf(value) else format_number(value)
+    return FAILED if math.isinf(value) else format_number(value, digits)
 
 
 def interval_text(summary: Mapping[str, Any]) -> str:
-    """Write the interval of a median: "0.1301 to 0.1413"."""
-    low, high = (finite_or_inf(end) for end in summary["interval"] or (None, None))
-    return FAILED if math.isinf(low) else f"{loss_text(low)} to {loss_text(high)}"
+    """Write the interval of a median loss: "0.130 to 0.141"."""
+    low, high = (finite_or_inf(end) for end in summary["interval"])
+    return FAILED if math.isinf(low) else f"{loss_text(low, 3)} to {loss_text(high, 3)}"
 
 
 def steps_text(value: float) -> str:
@@ -99,16 +99,20 @@ def short_number(value: float) -> str:
 def setting_text(arm: Arm) -> str:
     """Write what tuning chose: "lr 0.0998, momentum 0.923"; of several searches all values, as "lr 0.1 / 0.3"."""
     keys = [axis["key"] for axis in arm["space"]]
-    found = [_best_values(search) for search in arm["searches"]]
     if not keys:
         return "nothing to tune"
-    if not any(found):
-        return MISSING
-    texts = {key: [short_number(each[key]) if each else FAILED for each in found] for key in keys}
-    return ", ".join(f"{key} {' / '.join(texts[key])}" for key in keys)
+    is_found = any(search["best"] is not None for search in arm["searches"])
+    return ", ".join(f"{key} {best_text(arm, key)}" for key in keys) if is_found else MISSING
 
 
-def _best_values(search: Mapping[str, Any]) -> dict[str, Any] | None:
+def best_text(arm: Arm, key: str) -> str:
+    """Write the best value of a setting; of several searches all of them."""
+    found = [best_values(search) for search in arm["searches"]]
+    return " / ".join(short_number(each[key]) if each else FAILED for each in found)
+
+
+def best_values(search: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give the best setting of a search: the optimizer's values by key; None where every trial failed."""
     return next((trial["values"] for trial in search["trials"] if trial["trial"] == search["best"]), None)
 
 
@@ -136,10 +140,14 @@ def metric_text(result: Result, arm: Arm, which: str) -> str:
     return format_number(summary["median"]) if summary and summary["median"] is not None else MISSING
 
 
+def part_name(result: Result) -> str:
+    """Say whose loss is judged."""
+    return "validation loss" if result["judged"]["part"] == "valid" else "training objective"
+
+
 def loss_name(result: Result) -> str:
     """Say what is judged: "validation loss after the last epoch"."""
-    what = "validation loss" if result["judged"]["part"] == "valid" else "training objective"
-    return f"{what} after the {'last' if result['judged']['score'] == 'final' else 'best'} epoch"
+    return f"{part_name(result)} after the {'last' if result['judged']['score'] == 'final' else 'best'} epoch"
 
 
 def budget_text(result: Result) -> str:
