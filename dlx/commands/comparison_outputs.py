@@ -1,4 +1,4 @@
-"""What a comparison leaves beside result.json: figures, report.md, runs.csv and table.tex, for each problem and for all."""
+"""What a comparison leaves beside result.json, for each problem and for all: figures, report.md, CSV and LaTeX."""
 
 from __future__ import annotations
 

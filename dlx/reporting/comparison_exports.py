@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from dlx.reporting.comparison_texts import Arm, Result, budget_text, finite_or_inf, loss_name, part_name
 from dlx.reporting.comparison_problems import median_table, problems_headline
 from dlx.reporting.comparison_tables import Timing, ranking_table
+from dlx.reporting.comparison_texts import Arm, Result, budget_text, finite_or_inf, loss_name, part_name
 from dlx.reporting.tables import Table, format_number
 
 MEASURES = ("loss", "final", "best", "steps_to_target", "area")
@@ -74,7 +74,7 @@ def comparison_latex(result: Result, timing: Timing) -> str:
     edge = " An asterisk: the best setting lies at an edge of its range." if _has_mark(table) else ""
     caption = (
         f"{result['name']}: optimizers by {loss_name(result)}, median over {len(result['protocol']['seeds'])} seeds "
-        f"with its bootstrap interval. Budget of each: {budget_text(result)}. Steps and seconds are those to a "
+        f"with its bootstrap interval. Budget of each: {budget_text(result)}. Target: a "
         f"{part_name(result)} of {format_number(result['target'])}. Verdicts are against {result['reference']}: exact "
         f"sign-flip test, Holm's correction.{edge}"
     )

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dlx.reporting.comparison_sentences import LEVEL, p_text
 from dlx.reporting.comparison_texts import (
     NO_DIFFERENCE,
     Result,
@@ -20,7 +21,6 @@ from dlx.reporting.comparison_texts import (
     plural,
     shown_better,
 )
-from dlx.reporting.comparison_sentences import LEVEL, p_text
 from dlx.reporting.tables import LONGEST, MISSING, Table, format_number, shorten
 
 MIN_PROFILED = 4
@@ -53,7 +53,7 @@ def _names(result: Result) -> list[str]:
 
 
 def median_table(result: Result) -> Table:
-    """Tabulate the median loss of each optimizer on each problem, with mean ranks and profile scores if there are any."""
+    """Tabulate the median loss of each optimizer on each problem, with mean ranks and profile scores if any."""
     across, names = result["across"], _names(result)
     columns: dict[str, dict[str, str]] = {"optimizer": {name: name for name in names}}
     for problem in result["problems"]:

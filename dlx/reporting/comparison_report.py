@@ -1,11 +1,10 @@
-"""Writes report.md of a comparison of optimizers: the verdict first, then its grounds, and how to read and repeat it."""
+"""Writes report.md of a comparison of optimizers: the verdict first, its grounds, how to read and repeat them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dlx.reporting.comparison_texts import Result, judged_arms, loss_name, part_name, plural, shown_metric
 from dlx.reporting.comparison_problems import problem_sentences, problem_tables, problems_headline
 from dlx.reporting.comparison_sentences import (
     FAILURE,
@@ -30,6 +29,7 @@ from dlx.reporting.comparison_tables import (
     tuning_table,
     untuned_table,
 )
+from dlx.reporting.comparison_texts import Result, judged_arms, loss_name, part_name, plural, shown_metric
 from dlx.reporting.gallery import Picture
 from dlx.reporting.report import plugin_flags, replace_file, shown_pictures
 from dlx.reporting.tables import Table, escape, markdown
@@ -154,19 +154,17 @@ def protocol_sentences(result: Result) -> Iterator[str]:
     protocol = result["protocol"]
     tuning, fresh = protocol["tuning_seeds"], protocol["seeds"]
     which = "points of a grid" if protocol["name"] == "quick" else "scrambled Sobol points"
-    edge = (
-        f"{protocol['num_trials'] - protocol['trials']} more" if protocol["num_trials"] > protocol["trials"] else "no"
-    )
+    more = max(0, protocol["num_trials"] - protocol["trials"])
     yield (
         f"Every optimizer is tuned by the same number of settings, {which} of its own search space, each trained with "
-        f"{plural(len(tuning), 'seed')}; the lowest mean {loss_name(result)} wins. The search space may decide a ranking "
-        "(Choi et al. 2019), so ranges are extended, and every optimizer tried more, where a best setting lies at an edge: "
-        f"here {edge}."
+        f"{plural(len(tuning), 'seed')}; the lowest mean {loss_name(result)} wins. The search space may decide a "
+        "ranking (Choi et al. 2019): where the best setting of any lies at an edge of its ranges, these are extended, and "
+        f"every optimizer is given as many more settings, here {more}."
     )
     if protocol["studies"] > 1:
         yield (
-            f"There are {protocol['studies']} independent searches; a seed counts with the median over the best settings "
-            "of all, so the luck of one search does not decide (Dahl et al. 2023)."
+            f"There are {protocol['studies']} independent searches; a seed counts with the median over the best "
+            "settings of all, so the luck of one search does not decide (Dahl et al. 2023)."
         )
     yield (
         f"The best setting and the untuned one are then trained with {plural(len(fresh), 'fresh seed')}, {fresh[0]} to "
@@ -174,29 +172,31 @@ def protocol_sentences(result: Result) -> Iterator[str]:
         "batches, so the differences are taken pair by pair."
     )
     if shown_metric(result):
-        weights = "those of the epoch with the lowest validation loss"
-        yield f"The test part chose nothing; it is scored once, the weights being {weights}."
+        yield "The test part chose nothing: it scores the weights of the epoch with the lowest validation loss."
     yield (
-        "A result depends on the budget (Sivaprasad et al. 2020): expected best is the mean loss that the best of so many "
-        "of these trials would have; one that is worse than no training counts as that. Untuned runs stand beside the "
-        "tuned ones because trying several optimizers as they are can do as well as tuning one (Schmidt et al. 2021)."
+        "A result depends on the budget (Sivaprasad et al. 2020): the expected best is the mean loss that the best of so "
+        "many of these trials would have had, one that is worse than no training counting as that. Untuned runs stand "
+        "beside the tuned ones because trying several optimizers as they are can do as well as tuning one (Schmidt et "
+        "al. 2021)."
     )
     yield (
-        f"The target is set by the reference, and a run that never reaches it takes part as infinite (Dahl et al. 2023). "
-        f"A run fails if it diverges or ends with more than {FAILURE} times the {part_name(result)} of its initial weights."
+        "The target is set by the reference, and a run that never reaches it takes part as infinite (Dahl et al. 2023). "
+        f"A run fails if it diverges or ends with more than {FAILURE} times the {part_name(result)} of its initial "
+        "weights."
     )
 
 
 def statistics_sentences(result: Result) -> Iterator[str]:
     """Say how the numbers are to be read, and what a verdict means."""
-    yield "Intervals of medians are percentile bootstrap intervals over the seeds; those of shares are Clopper-Pearson's."
+    yield "Intervals of medians are percentile bootstrap intervals over seeds; those of shares are Clopper-Pearson's."
     if not judged_arms(result):
         return
     yield (
-        "p is that of the exact sign-flip test of the paired differences, for more than 20 seeds of drawn flips; by Holm it "
-        f"is adjusted for all {plural(len(judged_arms(result)), 'comparison')} with the reference. Better means that it "
-        "is below 0.05 and the interval of the share of seeds with the lower loss lies above a half; practically better, "
-        "that this share is moreover at least 0.75 (Bouthillier et al. 2021). Worse is the same from the other side."
+        "p is that of the sign-flip test of the paired differences, exact up to 20 seeds (of their signed ranks where a "
+        f"run failed); by Holm it is adjusted for {plural(len(judged_arms(result)), 'comparison')} with the reference. "
+        "Better means that the adjusted p is below 0.05 and the interval of the share of seeds with the lower loss lies "
+        "above a half; practically better, that this share is moreover at least 0.75 (Bouthillier et al. 2021). Worse is "
+        "the same from the other side."
     )
     yield (
         "No difference shown means that so many seeds do not tell: not that there is none. Other problems, models and "

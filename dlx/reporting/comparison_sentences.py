@@ -112,6 +112,9 @@ def comparison_sentences(result: Result) -> list[str]:
 def target_sentences(result: Result) -> Iterator[str]:
     """Say what the target is, and how long it took."""
     reference, arms = result["reference"], [arm for arm in ranked(result) if arm["tuned"]]
+    if result["target"] is None:
+        yield f"There is no target: {reference}, which sets it, diverged with at least half of the fresh seeds."
+        return
     yield (
         f"Target: a {part_name(result)} of {format_number(result['target'])}, which {reference} reaches at some epoch "
         "with more than half of the fresh seeds. Steps to it are medians over seeds, infinite for one that never does."
