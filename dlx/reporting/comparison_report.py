@@ -158,8 +158,8 @@ def protocol_sentences(result: Result) -> Iterator[str]:
     yield (
         f"Every optimizer is tuned by the same number of settings, {which} of its own search space, each trained with "
         f"{plural(len(tuning), 'seed')}; the lowest mean {loss_name(result)} wins. The search space may decide a "
-        "ranking (Choi et al. 2019): where the best setting of any lies at an edge of its ranges, these are extended, and "
-        f"every optimizer is given as many more settings, here {more}."
+        "ranking (Choi et al. 2019): where the best setting of any lies at an edge of its ranges, these are extended "
+        f"and every optimizer is given as many more settings, here {more}."
     )
     if protocol["studies"] > 1:
         yield (
@@ -174,13 +174,13 @@ def protocol_sentences(result: Result) -> Iterator[str]:
     if shown_metric(result):
         yield "The test part chose nothing: it scores the weights of the epoch with the lowest validation loss."
     yield (
-        "A result depends on the budget (Sivaprasad et al. 2020): the expected best is the mean loss that the best of so "
-        "many of these trials would have had, one that is worse than no training counting as that. Untuned runs stand "
-        "beside the tuned ones because trying several optimizers as they are can do as well as tuning one (Schmidt et "
-        "al. 2021)."
+        "A result depends on the budget (Sivaprasad et al. 2020): the expected best is the mean loss that the best of "
+        "so many of these trials would have had, one that is worse than no training counting as that. Untuned runs "
+        "stand beside the tuned ones because trying several optimizers as they are can do as well as tuning one "
+        "(Schmidt et al. 2021)."
     )
     yield (
-        "The target is set by the reference, and a run that never reaches it takes part as infinite (Dahl et al. 2023). "
+        "The target is set by the reference, and a run that never reaches it counts as infinite (Dahl et al. 2023). "
         f"A run fails if it diverges or ends with more than {FAILURE} times the {part_name(result)} of its initial "
         "weights."
     )
@@ -192,11 +192,11 @@ def statistics_sentences(result: Result) -> Iterator[str]:
     if not judged_arms(result):
         return
     yield (
-        "p is that of the sign-flip test of the paired differences, exact up to 20 seeds (of their signed ranks where a "
-        f"run failed); by Holm it is adjusted for {plural(len(judged_arms(result)), 'comparison')} with the reference. "
-        "Better means that the adjusted p is below 0.05 and the interval of the share of seeds with the lower loss lies "
-        "above a half; practically better, that this share is moreover at least 0.75 (Bouthillier et al. 2021). Worse is "
-        "the same from the other side."
+        "p is that of the sign-flip test of the paired differences, exact up to 20 seeds (of their signed ranks where "
+        f"a run failed), by Holm adjusted for {plural(len(judged_arms(result)), 'comparison')} with the reference. "
+        "Better means that the adjusted p is below 0.05 and the interval of the share of seeds with the lower loss "
+        "lies above a half; practically better, that this share is moreover at least 0.75 (Bouthillier et al. 2021). "
+        "Worse is the same from the other side."
     )
     yield (
         "No difference shown means that so many seeds do not tell: not that there is none. Other problems, models and "
@@ -220,11 +220,11 @@ def _repetition(result: Result, lines: Mapping[str, str], flags: str) -> list[st
     """Show how runs are repeated alone, and how the comparison gets more seeds."""
     files = "`runs.csv` has every run with fresh seeds, `cells.jsonl` every run, `table.tex` the ranking for LaTeX.\n\n"
     code = "".join(f"# {what}\n{line}\n" for what, line in lines.items())
-    repeated = f"A run is repeated alone, to the same bits:\n\n```sh\n{code}```\n\n" if code else ""
-    return [files, repeated, *_resumption(result, flags)]
+    repeated = f"A run is repeated alone, to the same bits, the run directory for RUN:\n\n```sh\n{code}```\n\n"
+    return [files, *([repeated] if code else []), *_resumption(result, flags)]
 
 
 def _resumption(result: Result, flags: str) -> list[str]:
     more = MORE_SEEDS * len(result["protocol"]["seeds"])
     line = f"dlx resume RUN compare.seeds={more}{flags}"
-    return [f"With more seeds, all that was found kept, the run directory for RUN:\n\n```sh\n{line}\n```\n"]
+    return [f"With more seeds, keeping what was found, the run directory for RUN:\n\n```sh\n{line}\n```\n"]

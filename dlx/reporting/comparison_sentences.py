@@ -137,7 +137,7 @@ def power_sentences(result: Result) -> Iterator[str]:
     adjusted = f", after Holm's correction for {count} comparisons {min(1.0, p * count):.2g}" if count > 1 else ""
     yield (
         f"No verdict is possible: were one optimizer better on every one of {plural(num_seeds, 'seed')}, p would still "
-        f"be {p:.2g}{adjusted}. {needed} seeds can show a difference: compare.seeds={needed}."
+        f"be {p:.2g}{adjusted}. It takes {needed} seeds or more: compare.seeds={needed}."
     )
 
 
@@ -195,7 +195,7 @@ def inclusion_sentences(result: Result) -> Iterator[str]:
 def passed_inclusion_sentences(result: Result) -> Iterator[str]:
     """Say that no more general rule is shown to be worse than one that it includes, where this was tested."""
     tested = [pair for pair in _included(result) if _has_verdict(result, *pair)]
-    if tested and not any(_is_shown_worse(result, *pair) for pair in tested):
+    if tested and result["can_show"] and not any(_is_shown_worse(result, *pair) for pair in tested):
         pairs = listed([f"{general['name']} includes {special['name']}" for general, special in tested])
         yield f"Inclusion check: {pairs}, and is not shown to be worse."
 
@@ -230,7 +230,7 @@ def untuned_sentences(result: Result) -> Iterator[str]:
     loss = median(best, which="untuned")
     if math.isfinite(loss) and len(tuned) > 1:
         beaten = [arm["name"] for arm in tuned if loss <= median(arm) and arm is not best]
-        than = f"no higher than that of the tuned {listed(beaten)}" if beaten else "above that of any other tuned"
+        than = f"no higher than that of the tuned {listed(beaten)}" if beaten else "above that of every tuned one"
         yield (
             f"The best untuned optimizer is {best['name']}: its settings as they were written have the median loss "
             f"{loss_text(loss)}, {than}."
