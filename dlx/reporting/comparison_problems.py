@@ -11,6 +11,7 @@ from typing import Any
 
 from dlx.reporting.comparison_sentences import LEVEL, p_text
 from dlx.reporting.comparison_texts import (
+    LONGEST_ARM,
     NO_DIFFERENCE,
     Result,
     find_arm,
@@ -55,17 +56,16 @@ def _names(result: Result) -> list[str]:
 def median_table(result: Result) -> Table:
     """Tabulate the median loss of each optimizer on each problem, with mean ranks and profile scores if any."""
     across, names = result["across"], _names(result)
-    columns: dict[str, dict[str, str]] = {"optimizer": {name: name for name in names}}
-    for problem in result["problems"]:
-        found = {name: _loss_text(problem, name) for name in names}
-        columns[shorten(str(problem["name"]), LONGEST)] = found
+    columns: list[tuple[str, Mapping[str, str]]] = [("optimizer", {name: shorten(name, LONGEST_ARM) for name in names})]
     if "tests" in across:
-        columns["mean rank"] = _by_name(across["arms"], across["tests"]["mean_ranks"], 3)
+        columns.append(("mean rank", _by_name(across["arms"], across["tests"]["mean_ranks"], 3)))
     if "profile" in across:
-        columns["profile score"] = _by_name(across["arms"], across["profile"]["scores"], 2)
-    rows = tuple(tuple(column[name] for column in columns.values()) for name in names)
+        columns.append(("profile score", _by_name(across["arms"], across["profile"]["scores"], 2)))
+    for problem in result["problems"]:
+        columns.append((shorten(str(problem["name"]), LONGEST), {name: _loss_text(problem, name) for name in names}))
+    rows = tuple(tuple(column[name] for _, column in columns) for name in names)
     title = f"median {loss_name(result['problems'][0])} of the tuned optimizers on each problem"
-    return Table(title, tuple(columns), rows)
+    return Table(title, tuple(name for name, _ in columns), rows)
 
 
 def _by_name(names: list[str], numbers: list[float], digits: int) -> dict[str, str]:
@@ -84,7 +84,7 @@ def _verdict_table(result: Result) -> Table:
         found = _verdicts(result, name)
         if name != reference:
             counts = [sum(shown == side for shown in found.values()) for side in VERDICTS.values()]
-            rows.append((name, *map(str, counts), str(len(result["problems"]) - len(found))))
+            rows.append((shorten(name, LONGEST_ARM), *map(str, counts), str(len(result["problems"]) - len(found))))
     title = f"verdicts against {reference}, counted over {plural(len(result['problems']), 'problem')}"
     return Table(title, ("optimizer", *VERDICTS, "no verdict"), tuple(rows))
 
@@ -102,7 +102,7 @@ def _test_table(result: Result, tests: Mapping[str, Any]) -> Table:
         pairs = [(_median(problem, pair["arm"]), _median(problem, reference)) for problem in problems]
         lower = f"{sum(a < b for a, b in pairs)} of {len(pairs)}"
         texts = [format_number(pair[name], 2) for name in ("p", "adjusted_p")]
-        rows.append((pair["arm"], lower, *texts))
+        rows.append((shorten(pair["arm"], LONGEST_ARM), lower, *texts))
     title = f"against {reference} over problems: Wilcoxon's signed-rank test of the medians"
     return Table(title, ("optimizer", "lower median on", "p", "p by Holm"), tuple(rows))
 
@@ -125,12 +125,19 @@ def problems_headline(result: Result) -> str:
         sides = [f"{words} on {shown.count(side)}" for words, side in VERDICTS.items() if side and side in shown]
         parts += [f"{name} {' and '.join(sides)}"] if sides else []
     if not any(_verdicts(result, name) for name in result["across"]["arms"]):
-        return f"{count}: no verdict against {reference} on any"
-    return (
-        f"{count}, against {reference}: {', '.join(parts)}"
-        if parts
-        else (f"{count}: no difference from {reference} shown on any")
-    )
+        said = f"no verdict against {reference} on any alone"
+    else:
+        said = (
+            f"against {reference} {', '.join(parts)}" if parts else f"no difference from {reference} shown on any alone"
+        )
+    tests = result["across"].get("tests")
+    return f"{count}: {said}{f'; {_rank_text(tests)}' if tests else ''}"
+
+
+def _rank_text(tests: Mapping[str, Any]) -> str:
+    p = tests["friedman_p"]
+    found = "over all the optimizers' ranks differ" if p < LEVEL else "over all no difference between ranks is shown"
+    return f"{found} ({p_text(p)}, Friedman's test)"
 
 
 def problem_sentences(result: Result) -> list[str]:
@@ -158,9 +165,8 @@ def _test_sentences(result: Result) -> Iterator[str]:
         return
     from dlx.statistics.paired import smallest_p
 
-    p, pairs = tests["friedman_p"], tests["pairs"]
-    found = "the optimizers differ in their ranks" if p < LEVEL else "no difference between the ranks is shown"
-    yield f"Friedman's test over {count} problems: {found} ({p_text(p)})."
+    pairs, ranks = tests["pairs"], _rank_text(tests)
+    yield f"{ranks[:1].upper()}{ranks[1:]}."
     shown = [pair for pair in pairs if pair["adjusted_p"] < LEVEL]
     for pair in shown:
         lower = sum(_median(each, pair["arm"]) < _median(each, tests["reference"]) for each in result["problems"])

@@ -172,7 +172,10 @@ def protocol_sentences(result: Result) -> Iterator[str]:
         "batches, so the differences are taken pair by pair."
     )
     if shown_metric(result):
-        yield "The test part chose nothing: it scores the weights of the epoch with the lowest validation loss."
+        yield (
+            "The test part chose nothing: it scores the weights of the epoch with the lowest validation loss. A run that "
+            "diverged has no such score, and so its optimizer no median of them."
+        )
     yield (
         "A result depends on the budget (Sivaprasad et al. 2020): the expected best is the mean loss that the best of "
         "so many of these trials would have had, one that is worse than no training counting as that. Untuned runs "
@@ -194,7 +197,7 @@ def statistics_sentences(result: Result) -> Iterator[str]:
     yield (
         "p is that of the sign-flip test of the paired differences, exact up to 20 seeds (of their signed ranks where "
         f"a run failed), by Holm adjusted for {plural(len(judged_arms(result)), 'comparison')} with the reference. "
-        "Better means that the adjusted p is below 0.05 and the interval of the share of seeds with the lower loss "
+        "Better means that the adjusted p is below 0.05 and the interval of the share of seeds with the lower loss, a tie being half, "
         "lies above a half; practically better, that this share is moreover at least 0.75 (Bouthillier et al. 2021). "
         "Worse is the same from the other side."
     )
@@ -227,4 +230,5 @@ def _repetition(result: Result, lines: Mapping[str, str], flags: str) -> list[st
 def _resumption(result: Result, flags: str) -> list[str]:
     more = MORE_SEEDS * len(result["protocol"]["seeds"])
     line = f"dlx resume RUN compare.seeds={more}{flags}"
-    return [f"With more seeds, keeping what was found, the run directory for RUN:\n\n```sh\n{line}\n```\n"]
+    warning = "To add seeds because the verdict was not the hoped-for one makes a false claim likelier than p says."
+    return [f"With more seeds, keeping what was found, the run directory for RUN:\n\n```sh\n{line}\n```\n\n{warning}\n"]

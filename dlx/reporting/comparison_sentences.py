@@ -33,8 +33,10 @@ from dlx.reporting.tables import format_number
 
 LEVEL = 0.05
 """Chance of any false claim in a comparison, at most."""
-MAX_NAMED = 2
-"""Optimizers whose evidence a headline gives, at most; the others are counted."""
+MAX_PROVED = 2
+"""Optimizers whose evidence a headline gives, at most; more are only named."""
+MAX_NAMED = 3
+"""Optimizers that a headline or a sentence names together, at most; more are counted."""
 INCLUDED = {"momentum": ("sgd",), "nesterov": ("sgd",)}
 """Rules that a more general one can become: with its momentum at 0, it is the other."""
 FAILURE = 10
@@ -51,12 +53,15 @@ def comparison_headline(result: Result) -> str:
     if not result["can_show"]:
         many = plural(num_seeds, "seed")
         return f"no verdict: {many} cannot show a difference from {reference} in {plural(len(found), 'comparison')}"
-    parts = [*_claims(result, found, 1), *_claims(result, found, -1)]
-    silent = sum(arm["verdict"]["words"] == NO_DIFFERENCE for arm in found)
-    if not parts:
-        return f"no difference from {reference} shown for {plural(silent, 'other')} at n = {num_seeds}"
-    if silent:
-        parts.append(f"{NO_DIFFERENCE} for {plural(silent, 'other')} at n = {num_seeds}")
+    shown = [arm for arm in found if shown_better(arm["verdict"])]
+    silent = plural(len(found) - len(shown), "other")
+    parts = list(_claims(result, shown) if len(shown) <= MAX_PROVED else _groups(shown, reference))
+    if not shown:
+        parts = [f"no difference from {reference} shown for {silent} at n = {num_seeds}"]
+    elif len(shown) < len(found):
+        parts.append(f"{NO_DIFFERENCE} for {silent} at n = {num_seeds}")
+    if names := _failed_arms(result):
+        parts.append(f"no setting of {listed(names)} worked")
     return "; ".join(parts)
 
 
@@ -71,19 +76,22 @@ def _without_verdicts(result: Result) -> str:
     return f"{best['name']} alone: median {loss_name(result)} {loss_text(median(best))} over {seeds}"
 
 
-def _claims(result: Result, found: Sequence[Arm], side: int) -> Iterator[str]:
-    """Name the optimizers that are shown to be better (1) or worse (-1) than the reference, with the evidence."""
-    shown = [arm for arm in found if shown_better(arm["verdict"]) == side]
-    for arm in shown[:MAX_NAMED]:
-        yield f"{arm['name']} {arm['verdict']['words']} than {result['reference']} ({_evidence(result, arm, side)})"
-    if len(shown) > MAX_NAMED:
-        yield f"{len(shown) - MAX_NAMED} more {'better' if side > 0 else 'worse'}"
+def _claims(result: Result, shown: Sequence[Arm]) -> Iterator[str]:
+    """Name the optimizers that are shown to differ from the reference, with the evidence."""
+    num_seeds = len(result["protocol"]["seeds"])
+    for arm in shown:
+        verdict = arm["verdict"]
+        share = verdict["share"] if shown_better(verdict) > 0 else 1 - verdict["share"]
+        evidence = f"{share * num_seeds:g} of {num_seeds} seeds, {p_text(verdict['adjusted_p'])} by Holm"
+        yield f"{arm['name']} {verdict['words']} than {result['reference']} ({evidence})"
 
 
-def _evidence(result: Result, arm: Arm, side: int = 1) -> str:
-    verdict, num_seeds = arm["verdict"], len(result["protocol"]["seeds"])
-    share = verdict["share"] if side > 0 else 1 - verdict["share"]
-    return f"{share * num_seeds:g} of {num_seeds} seeds, {p_text(verdict['adjusted_p'])} by Holm"
+def _groups(shown: Sequence[Arm], reference: str) -> Iterator[str]:
+    """Name the optimizers with each verdict, if they are not too many."""
+    for words in dict.fromkeys(arm["verdict"]["words"] for arm in shown):
+        names = [arm["name"] for arm in shown if arm["verdict"]["words"] == words]
+        more = [f"{len(names) - MAX_NAMED} more"] if len(names) > MAX_NAMED else []
+        yield f"{words} than {reference}: {listed([*names[:MAX_NAMED], *more])}"
 
 
 def p_text(p: float) -> str:
@@ -116,11 +124,12 @@ def target_sentences(result: Result) -> Iterator[str]:
         yield f"There is no target: {reference}, which sets it, diverged with at least half of the fresh seeds."
         return
     yield (
-        f"Target: a {part_name(result)} of {format_number(result['target'])}, which {reference} reaches at some epoch "
-        "with more than half of the fresh seeds. Steps to it are medians over seeds, infinite for one that never does."
+        f"Target: a {part_name(result)} of {format_number(result['target'])}, which {reference} reaches with more than "
+        "half of the fresh seeds. Steps to it are counted by whole epochs; their median takes a seed that never reaches it "
+        "as infinite."
     )
     first = min(arms, key=lambda arm: median(arm, "steps_to_target"), default=None)
-    if first and math.isfinite(steps := median(first, "steps_to_target")):
+    if first and len(arms) > 1 and math.isfinite(steps := median(first, "steps_to_target")):
         alike = [arm["name"] for arm in arms if median(arm, "steps_to_target") == steps]
         yield f"Fewest steps to it: {listed(alike)}, {steps_text(steps)}; this was not tested."
 
@@ -230,12 +239,15 @@ def untuned_sentences(result: Result) -> Iterator[str]:
     loss = median(best, which="untuned")
     if math.isfinite(loss) and len(tuned) > 1:
         beaten = [arm["name"] for arm in tuned if loss <= median(arm) and arm is not best]
-        than = f"no higher than that of the tuned {listed(beaten)}" if beaten else "above that of every tuned one"
+        whom = (
+            f"the tuned {listed(beaten)}" if len(beaten) <= MAX_NAMED else f"{len(beaten)} of {len(tuned)} tuned ones"
+        )
+        than = f"no higher than that of {whom}" if beaten else "above that of every tuned one"
         yield (
             f"The best untuned optimizer is {best['name']}: its settings as they were written have the median loss "
             f"{loss_text(loss)}, {than}."
         )
-    if losers := [arm["name"] for arm in tuned if median(arm) > median(arm, which="untuned")]:
+    if losers := [arm["name"] for arm in tuned if arm["space"] and median(arm) > median(arm, which="untuned")]:
         seeds = plural(len(result["protocol"]["tuning_seeds"]), "seed")
         yield (
             f"Tuning did not help {listed(losers)}: the setting that was best on the {seeds} of tuning has a higher "
@@ -245,27 +257,37 @@ def untuned_sentences(result: Result) -> Iterator[str]:
 
 def failure_sentences(result: Result) -> Iterator[str]:
     """Count the runs that diverged or blew up."""
-    for arm in ranked(result):
-        if not arm["tuned"]:
-            yield f"{arm['name']} has no tuned runs: every setting that was tried failed with at least one seed."
-        for which in ("tuned", "untuned"):
-            if arm[which] and (text := _failures(arm[which])):
-                yield f"{arm['name']}, {which}: {text}; a failed run counts as infinitely bad."
+    texts = [
+        f"{arm['name']} {which} {text}"
+        for arm in ranked(result)
+        for which in ("tuned", "untuned")
+        if arm[which] and (text := _failures(arm[which]))
+    ]
+    if texts:
+        yield f"Failed runs, which count as infinitely bad: {'; '.join(texts)}."
+    if names := _failed_arms(result):
+        yield f"Without tuned runs, since every setting that was tried failed with a seed: {listed(names)}."
+
+
+def _failed_arms(result: Result) -> list[str]:
+    return [arm["name"] for arm in ranked(result) if not arm["tuned"]]
 
 
 def _failures(runs: Mapping[str, Any]) -> str:
     infinite = sum(math.isinf(finite_or_inf(loss)) for loss in runs["loss"]["values"])
     num_diverged = runs["num_diverged"]
-    parts = [f"{num_diverged} of {plural(runs['num_runs'], 'run')} diverged"] if num_diverged else []
+    parts = [f"{num_diverged} of {runs['num_runs']} diverged"] if num_diverged else []
     if len(runs["loss"]["values"]) == runs["num_runs"] and infinite > num_diverged:
-        parts.append(f"{infinite - num_diverged} ended above {FAILURE} times the loss of the initial weights")
+        parts.append(
+            f"{infinite - num_diverged} of {runs['num_runs']} ended above {FAILURE} times the loss of the initial weights"
+        )
     return " and ".join(parts)
 
 
 def split_sentences(result: Result) -> Iterator[str]:
     """Say what the seeds vary, and so for what the verdicts hold."""
     if result["protocol"]["split"] == "redrawn":
-        yield "Each seed has its own split, initial weights and batches: the verdicts hold over all three."
+        yield "Each seed has its own split, initial weights and batches: what is said holds over all three."
     else:
         yield (
             "All seeds share one split; initial weights and batches vary. What is shown holds for this split alone: "

@@ -16,6 +16,7 @@ from dlx.reporting.comparison_texts import (
     arm_text,
     budget_text,
     finite_or_inf,
+    has_times,
     interval_text,
     judged_arms,
     loss_name,
@@ -89,9 +90,9 @@ def ranking_table(result: Result, timing: Timing) -> Table:
     if metric:
         columns[f"test {metric}"] = [metric_text(result, arm, "tuned") for arm in arms]
     columns |= {
-        "steps to target": [steps_text(median(arm, "steps_to_target")) if arm["tuned"] else MISSING for arm in arms],
-        "reached": [percent(arm["tuned"]["reached"]) if arm["tuned"] else MISSING for arm in arms],
-        "seconds to target": [_seconds_text(arm, timing) for arm in arms],
+        "steps to target": [_steps_text(result, arm) for arm in arms],
+        "reached": [percent(arm["tuned"]["reached"]) if has_times(result, arm) else MISSING for arm in arms],
+        "seconds to target": [_seconds_text(result, arm, timing) for arm in arms],
     }
     if any(arm["gradients_per_step"] != 1 for arm in arms):
         columns["gradients per step"] = [f"{arm['gradients_per_step']:.3g}" for arm in arms]
@@ -125,15 +126,16 @@ def against_table(result: Result) -> Table:
     found = [arm["verdict"] for arm in arms]
     columns = {
         "optimizer": [arm_text(arm) for arm in arms],
-        "difference": [difference_text(each["difference"]) for each in found],
-        "95 % interval": [" to ".join(map(difference_text, each["interval"])) for each in found],
+        "difference": [_difference_text(each["difference"]) for each in found],
+        "95 % interval": [_difference_interval(each["interval"], num_seeds) for each in found],
         "lower on": [f"{each['share'] * num_seeds:g} of {num_seeds}" for each in found],
         "share lower, 95 % interval": [" to ".join(map(percent, each["share_interval"])) for each in found],
         "p": [format_number(each["p"], 2) for each in found],
         "p by Holm": [format_number(each["adjusted_p"], 2) for each in found],
         "verdict": [each["words"] for each in found],
     }
-    return _table(f"against {result['reference']}: median over seeds of the loss minus its loss", columns)
+    reference = result["reference"]
+    return _table(f"against {reference}: loss minus that of {reference}, median over seeds", columns)
 
 
 def course_table(result: Result) -> Table:
@@ -144,10 +146,7 @@ def course_table(result: Result) -> Table:
         "after the last epoch": [loss_text(median(arm, "final")) for arm in arms],
         "after the best epoch": [loss_text(median(arm, "best")) for arm in arms],
         "mean over all steps": [_area_text(result, arm) for arm in arms],
-        "steps to target, quartiles": [
-            " to ".join(steps_text(finite_or_inf(end)) for end in arm["tuned"]["steps_to_target"]["quartiles"])
-            for arm in arms
-        ],
+        "steps to target, quartiles": [_quartiles_text(result, arm) for arm in arms],
     }
     mean = "geometric mean" if result["judged"]["is_log"] else "mean"
     return _table(f"course of the {part_name(result)}, tuned, medians over seeds ({mean} over the steps)", columns)
@@ -176,9 +175,13 @@ def tuning_table(result: Result) -> Table:
     return _table(title, columns)
 
 
-def difference_text(value: float | None) -> str:
+def _difference_text(value: float | None) -> str:
     """Write a difference of losses; null is infinite: one of the two failed."""
     return "infinite" if value is None else format_number(value, 3)
+
+
+def _difference_interval(interval: Sequence[float | None], num_seeds: int) -> str:
+    return " to ".join(map(_difference_text, interval)) if num_seeds > 1 else MISSING
 
 
 def narrowed(table: Table, width: int = TERMINAL) -> Table:
@@ -217,17 +220,23 @@ def _verdict_text(result: Result, arm: Arm) -> str:
     return arm["verdict"]["words"] if arm["verdict"] else MISSING
 
 
-def seconds_to_target(arm: Arm, timing: Timing) -> float | None:
-    """Give the median steps to the target times the seconds of a step; None where these were not measured."""
+def _steps_text(result: Result, arm: Arm) -> str:
+    return steps_text(median(arm, "steps_to_target")) if has_times(result, arm) else MISSING
+
+
+def _seconds_text(result: Result, arm: Arm, timing: Timing) -> str:
+    """Write the median steps to the target times the seconds of a step."""
     seconds = timing.get("seconds_per_step", {}).get(arm["name"])
-    return median(arm, "steps_to_target") * seconds if seconds is not None and arm["tuned"] else None
-
-
-def _seconds_text(arm: Arm, timing: Timing) -> str:
-    seconds = seconds_to_target(arm, timing)
-    if seconds is None:
+    if seconds is None or not has_times(result, arm):
         return MISSING
-    return steps_text(math.inf) if math.isinf(seconds) else format_number(seconds, 2)
+    steps = median(arm, "steps_to_target")
+    return steps_text(steps) if math.isinf(steps) else format_number(steps * seconds, 2)
+
+
+def _quartiles_text(result: Result, arm: Arm) -> str:
+    if not has_times(result, arm):
+        return MISSING
+    return " to ".join(steps_text(finite_or_inf(end)) for end in arm["tuned"]["steps_to_target"]["quartiles"])
 
 
 def _diverged_text(arm: Arm) -> str:

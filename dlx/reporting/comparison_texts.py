@@ -74,9 +74,16 @@ def loss_text(value: float, digits: int = 4) -> str:
 
 
 def interval_text(summary: Mapping[str, Any]) -> str:
-    """Write the interval of a median loss: "0.130 to 0.141"."""
+    """Write the interval of a median loss: "0.130 to 0.141"; one seed has none."""
+    if len(summary["values"]) == 1:
+        return MISSING
     low, high = (finite_or_inf(end) for end in summary["interval"])
     return FAILED if math.isinf(low) else f"{loss_text(low, 3)} to {loss_text(high, 3)}"
+
+
+def has_times(result: Result, arm: Arm) -> bool:
+    """Tell whether it is known how long an arm took: there is a target, and the arm has a setting that worked."""
+    return result["target"] is not None and arm["tuned"] is not None
 
 
 def steps_text(value: float) -> str:
