@@ -173,8 +173,8 @@ def protocol_sentences(result: Result) -> Iterator[str]:
     )
     if shown_metric(result):
         yield (
-            "The test part chose nothing: it scores the weights of the epoch with the lowest validation loss. A run that "
-            "diverged has no such score, and so its optimizer no median of them."
+            "The test part chose nothing: it scores the weights of the epoch with the lowest validation loss. A run "
+            "that diverged has no such score, and so its optimizer no median of them."
         )
     yield (
         "A result depends on the budget (Sivaprasad et al. 2020): the expected best is the mean loss that the best of "
@@ -197,9 +197,9 @@ def statistics_sentences(result: Result) -> Iterator[str]:
     yield (
         "p is that of the sign-flip test of the paired differences, exact up to 20 seeds (of their signed ranks where "
         f"a run failed), by Holm adjusted for {plural(len(judged_arms(result)), 'comparison')} with the reference. "
-        "Better means that the adjusted p is below 0.05 and the interval of the share of seeds with the lower loss, a tie being half, "
-        "lies above a half; practically better, that this share is moreover at least 0.75 (Bouthillier et al. 2021). "
-        "Worse is the same from the other side."
+        "Better means that the adjusted p is below 0.05 and the interval of the share of seeds with the lower loss, "
+        "ties half, lies above a half; practically better, that this share is moreover at least 0.75 (Bouthillier et "
+        "al. 2021). Worse is the same from the other side."
     )
     yield (
         "No difference shown means that so many seeds do not tell: not that there is none. Other problems, models and "

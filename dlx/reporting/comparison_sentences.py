@@ -123,10 +123,11 @@ def target_sentences(result: Result) -> Iterator[str]:
     if result["target"] is None:
         yield f"There is no target: {reference}, which sets it, diverged with at least half of the fresh seeds."
         return
+    setter = find_arm(result, reference)
+    who = reference if setter and setter["tuned"] else f"untuned {reference}"
     yield (
-        f"Target: a {part_name(result)} of {format_number(result['target'])}, which {reference} reaches with more than "
-        "half of the fresh seeds. Steps to it are counted by whole epochs; their median takes a seed that never reaches it "
-        "as infinite."
+        f"Target: a {part_name(result)} of {format_number(result['target'])}, which {who} reaches with more than half of "
+        "the fresh seeds. Steps to it are counted by whole epochs, and infinite for a seed that never reaches it."
     )
     first = min(arms, key=lambda arm: median(arm, "steps_to_target"), default=None)
     if first and len(arms) > 1 and math.isfinite(steps := median(first, "steps_to_target")):
@@ -278,9 +279,8 @@ def _failures(runs: Mapping[str, Any]) -> str:
     num_diverged = runs["num_diverged"]
     parts = [f"{num_diverged} of {runs['num_runs']} diverged"] if num_diverged else []
     if len(runs["loss"]["values"]) == runs["num_runs"] and infinite > num_diverged:
-        parts.append(
-            f"{infinite - num_diverged} of {runs['num_runs']} ended above {FAILURE} times the loss of the initial weights"
-        )
+        end = f"ended above {FAILURE} times the loss of the initial weights"
+        parts.append(f"{infinite - num_diverged} of {runs['num_runs']} {end}")
     return " and ".join(parts)
 
 
