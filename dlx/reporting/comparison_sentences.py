@@ -126,8 +126,8 @@ def target_sentences(result: Result) -> Iterator[str]:
     setter = find_arm(result, reference)
     who = reference if setter and setter["tuned"] else f"untuned {reference}"
     yield (
-        f"Target: a {part_name(result)} of {format_number(result['target'])}, which {who} reaches with more than half of "
-        "the fresh seeds. Steps to it are counted by whole epochs, and infinite for a seed that never reaches it."
+        f"Target: a {part_name(result)} of {format_number(result['target'])}, which {who} reaches with more than half "
+        "of the fresh seeds. Steps to it are counted by whole epochs, and infinite for a seed that never reaches it."
     )
     first = min(arms, key=lambda arm: median(arm, "steps_to_target"), default=None)
     if first and len(arms) > 1 and math.isfinite(steps := median(first, "steps_to_target")):
