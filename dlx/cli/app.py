@@ -142,7 +142,9 @@ def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="More of training.epochs, search.trials or cv.repeats."),
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="More of training.epochs, search.trials, cv.repeats or compare.seeds."
+        ),
     ] = None,
     plugins: Plugins = None,
     quiet: Quiet = False,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dlx.commands.changes import refuse_changes
+from dlx.commands.compare_optimizers import problem_configs, resume_comparison
 from dlx.commands.cv import resume_search
 from dlx.commands.plan import Plan
 from dlx.commands.saving import load_state
@@ -19,7 +20,7 @@ from dlx.engine.population import Population
 from dlx.tracking.run_dir import RunDir
 
 GROWABLE = "training.epochs"
-RESUMABLE = ("train", "cv")
+RESUMABLE = ("train", "cv", "compare-optimizers")
 """Commands whose runs can go on: an analysis is over within minutes."""
 
 
@@ -28,12 +29,12 @@ def resume(path: Path, overrides: Sequence[str], plugins: Sequence[Path] = ()) -
 
     Args:
         path: The run directory.
-        overrides: ``training.epochs=N``, or of a search ``search.trials=N`` and ``cv.repeats=N``, more than before;
-            nothing else may change.
+        overrides: ``training.epochs=N``, or of a search ``search.trials=N`` and ``cv.repeats=N``, of a comparison
+            ``compare.seeds=N``, more than before; nothing else may change.
         plugins: The files of definitions that it was begun with.
 
     Yields:
-        As ``train`` or ``cv`` does.
+        As ``train``, ``cv`` or ``compare`` does.
 
     Raises:
         UsageError: If an override would change anything else.
@@ -43,13 +44,16 @@ def resume(path: Path, overrides: Sequence[str], plugins: Sequence[Path] = ()) -
     run = RunDir.open(path)
     with run.ending():
         config = path / "config.resolved.yaml"
-        if not config.exists():
-            raise RunError(f"{path} was stopped before it began; train anew")
         command = run.facts["command"]
+        if not config.exists() and not (command == "compare-optimizers" and problem_configs(path)):
+            raise RunError(f"{path} was stopped before it began; train anew")
         if command not in RESUMABLE:
             raise RunError(f"{path} is a run of dlx {command}, which is not resumed: run it again on {config}")
         if command == "cv":
             yield from resume_search(run, overrides, plugins)
+            return
+        if command == "compare-optimizers":
+            yield from resume_comparison(run, overrides, plugins)
             return
         before = load_experiment(config, plugins=plugins).experiment
         loaded, examples = load_experiment_and_data(config, overrides, plugins)

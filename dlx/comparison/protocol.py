@@ -8,6 +8,7 @@ and batches, so results pair.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -191,6 +192,7 @@ class Race:
         tried = [number for _, search in searches for number in search.trials]
         untuned = [arm.untuned for arm in self.arms]
         yield from self._train([*product(tried, contest.tuning_seeds), *product(untuned, contest.seeds)])
+        self._note(tried)
         for _ in range(MAX_EXTENSIONS):
             self._judge_edges()
             if not any(search.tuning.edges for _, search in searches):
@@ -200,6 +202,7 @@ class Race:
             new = [number for numbers in drawn for number in numbers]
             self.num_cells += len(new) * len(contest.tuning_seeds)
             yield from self._train(product(new, contest.tuning_seeds))
+            self._note(new)
         else:
             self._judge_edges()
         self.stage = "the best settings with fresh seeds"
@@ -261,6 +264,12 @@ class Race:
             for search in arm.searches:
                 best = self.best(search)
                 search.tuning.judge(None if best is None else self.values(best))
+
+    def _note(self, trials: Iterable[int]) -> None:
+        """Write down the settings that were tried, and what they came to."""
+        for trial in trials:
+            score, values = self.score(trial), self.trials[trial].values
+            self.journal.add_trial({"trial": trial, "values": values, "told": score if math.isfinite(score) else None})
 
     def _train(self, wanted: Iterable[tuple[int, int]]) -> Iterator[Standing]:
         """Train trials with seeds, as far as they are not in the journal."""

@@ -22,7 +22,7 @@ from dlx.search.trials import sobol
 
 Side = Literal["low", "high"]
 EDGE = 0.1
-"""Share of a range, on its logarithmic scale, that counts as its edge."""
+"""Share of a range, on its logarithmic scale, that counts as its edge; of fewer trials than ten the share of one."""
 MAX_EXTENSIONS = 2
 """Times that ranges are extended, at most."""
 MORE_TRIALS = 4
@@ -77,10 +77,10 @@ class Axis:
         found = 1 - value if self.searched.is_complement else value
         return math.log(max(found, 1e-300) / self.low) / math.log(self.high / self.low)
 
-    def judged(self, value: float) -> Axis:
-        """Look whether the best value lies at an edge; the end of a setting's domain is none."""
+    def judged(self, value: float, share: float = EDGE) -> Axis:
+        """Look whether the best value lies within a share of an edge; the end of a setting's domain is none."""
         place = self.place(value)
-        edge: Side | None = "low" if place < EDGE else "high" if place > 1 - EDGE else None
+        edge: Side | None = "low" if place < share else "high" if place > 1 - share else None
         is_end = edge == "high" and self.searched.is_complement and self.high >= 1
         return replace(self, edge=None if is_end else edge)
 
@@ -129,7 +129,8 @@ class Tuning:
     def judge(self, best: dict[str, float] | None) -> None:
         """Look whether the best setting so far lies at an edge; None where every trial failed."""
         if best is not None:
-            self.axes = tuple(axis.judged(best[axis.key]) for axis in self.axes)
+            share = max(EDGE, 1 / self._num_trials)
+            self.axes = tuple(axis.judged(best[axis.key], share) for axis in self.axes)
 
     def extend(self) -> list[dict[str, float]]:
         """Extend the ranges whose edges hold the best setting, if there are any, and give the next trials."""

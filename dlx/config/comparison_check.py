@@ -66,9 +66,10 @@ def _faults(loaded: Loaded, names: Sequence[str]) -> Iterator[Fault]:
         hint = f"did you mean `{near}`? " if near else ""
         message = f"`{compare.reference}` does not take part, so it cannot be the reference"
         yield Fault((*COMPARE, "reference"), message, f"{hint}known: {', '.join(names)}")
-    if experiment.data.split.valid == 0:
-        message = "optimizers are tuned by the validation loss, but data.split.valid is 0"
-        yield Fault(_written(loaded, ("data", "split", "valid")), message, "set data.split.valid>0")
+    for part, use in (("valid", "optimizers are tuned by the validation loss"), ("test", "the best are tested")):
+        if getattr(experiment.data.split, part) == 0:
+            message = f"{use}, but data.split.{part} is 0"
+            yield Fault(_written(loaded, ("data", "split", part)), message, f"set data.split.{part}>0")
 
 
 def _misfits(loaded: Loaded, examples: Examples) -> Iterator[Fault]:

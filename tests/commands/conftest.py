@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dlx.commands import cv, train
+from dlx.commands import compare_optimizers, cv, train
 from dlx.core.records import Cell
 from dlx.engine.fit import fit, fit_each, populations_of
 
@@ -35,11 +35,18 @@ def no_search_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_comparison_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the figures of a comparison."""
+    monkeypatch.setattr("dlx.reporting.comparison_figures.draw_comparison_pictures", lambda *_: [], raising=False)
+
+
+@pytest.fixture
 def slice_by_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a record of a search after every few steps and save the state after every record."""
     for module in ("cross_validation", "study"):
         monkeypatch.setattr(f"dlx.search.{module}.fit_each", partial(fit_each, pause=0.004))
     monkeypatch.setattr(cv, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(compare_optimizers, "SAVE_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -51,6 +58,6 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
         cells.extend(member.cell for member in members)
         return populations_of(members, device)
 
-    monkeypatch.setattr("dlx.search.study.populations_of", noting)
+    monkeypatch.setattr("dlx.search.roster.populations_of", noting)
     monkeypatch.setattr("dlx.commands.refit.populations_of", noting)
     return cells
