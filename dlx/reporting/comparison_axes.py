@@ -86,7 +86,7 @@ def loss_scale(values: Floats, is_log: bool, high: float | None = None) -> Scale
     low = float(found.min())
     top = float(found.max()) if high is None or not low < high < LARGEST else high
     if is_log:
-        return Scale(low, max(top, 1.05 * low), is_log=True)
+        return Scale(low, top, is_log=True) if top > 1.05 * low else Scale(low / 1.5, 1.5 * top, is_log=True)
     return Scale(low, max(top, low + (0.05 * abs(low) or 1.0)), is_log=False)
 
 
@@ -145,8 +145,8 @@ def legend_under(figure: Figure, note: str, handles: Sequence[Artist], **setting
     top = 0.55 + ROW * note.count("\n")
     legend = figure.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(0.12 / width, 1 - top / height), frameon=False, borderpad=0,
-        fontsize=8.5, ncols=_columns(handles, width), handlelength=3.0, handletextpad=0.5, columnspacing=1.4,
-        labelspacing=0.3, **settings,
+        ncols=_columns(handles, width), labelspacing=0.3, columnspacing=1.4,
+        **{"fontsize": 8.5, "handlelength": 3.0, "handletextpad": 0.5, **settings},
     )  # fmt: skip
     for text in legend.get_texts():
         text.set_parse_math(False)

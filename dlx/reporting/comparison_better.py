@@ -63,7 +63,11 @@ def sentence(result: Result) -> str:
     labels = arm_labels(result)
     order, shares = result["better"]["arms"], result["better"]["shares"]
     always = [labels[name] for name, row in zip(order, shares, strict=True) if all(s in (None, 1) for s in row)]
-    first = f"{always[0]} is better than every other on every seed. " if always else "None beats all others always. "
+    first = (
+        f"{always[0]} is better than every other on every seed. "
+        if always
+        else "No optimizer is better than every other on every seed. "
+    )
     return (
         f"{first}A number far from 0.5 says that the order of two optimizers does not hang on the seed; of "
         f"{len(result['protocol']['seeds'])} seeds alone it is itself uncertain, as the intervals in the tables say."

@@ -24,18 +24,20 @@ def draw(result: Result) -> Figure:
     expected = {arm["name"]: losses(arm["expected_best"]) for arm in result["arms"]}
     most = max(map(len, expected.values()))
     handles = [line_handle(styles[name], labels[name]) for name in sorted(expected, key=lambda n: expected[n][-1])]
+    flat = any(len(values) == 1 for values in expected.values()) and most > 1
     note = (
         "expected loss of the best of k trials drawn from those there were; one worse than no training counts as that\n"
-        "an optimizer with more to tune needs more trials: compare at the budget that you have"
+        f"more to tune needs more trials: compare at your own budget{'; flat: nothing to be tuned' if flat else ''}"
     )
     title = f"{shorten(result['name'], 24)}: what a smaller budget of tuning would have found"
     figure, (axes,) = panels(8.0, 4.0, title, note, room=legend_room(handles, 8.0))
+    expected = {name: np.resize(values, most) if len(values) == 1 else values for name, values in expected.items()}
     scale = loss_scale(np.concatenate([*expected.values()]), result["judged"]["is_log"])
     for name, values in expected.items():
         style = styles[name]
         axes.plot(
             np.arange(1, len(values) + 1), scale.clip(values), color=style.colour, linestyle=style.dashes,
-            linewidth=1.6, marker=style.marker, markersize=4.5, markevery=1 + len(values) // MOST_MARKED, gid=f"budget-{name}",
+            linewidth=1.6, marker=style.marker, markersize=4.5, markevery=1 + most // MOST_MARKED, gid=f"budget-{name}",
         )  # fmt: skip
     scale.show(axes)
     axes.set_xscale("log")
@@ -59,7 +61,7 @@ def sentence(result: Result) -> str:
         loss = expected[best][min(k, len(expected[best])) - 1]
         leaders.append(f"of {k} trial{'s' * (k > 1)} that of {labels[best]} ({format_number(loss)})")
     return (
-        f"The lowest expected loss in tuning is, {'; '.join(leaders)}. It is the best of several on the seeds of tuning, so "
-        "a little too good. Where lines cross, the ranking depends on the budget; where a line still falls at its end, "
-        "more trials would help."
+        f"The lowest expected loss in tuning is, {'; '.join(leaders)}. It is the best of several on the seeds of "
+        "tuning, so a little too good. Where lines cross, the ranking depends on the budget; where a line still falls "
+        "at its end, more trials would help."
     )

@@ -32,8 +32,8 @@ from dlx.reporting.drawing import GREY, Floats, Style, label, panels
 from dlx.reporting.tables import format_number, is_number, shorten
 
 Cells = Sequence[Mapping[str, Any]]
-INSIDE = 0.9
-"""Share of the points of all curves that the axis shows; the first of the training are left out."""
+INSIDE = {True: 0.9, False: 0.75}
+"""Share of the points of all curves that an axis shows, logarithmic or not; the first of the training are left out."""
 LONG = 2.0
 """Arms that train for more than so many times the median time are cut off."""
 MARKS = 6
@@ -104,7 +104,8 @@ def draw(result: Result, curves: Sequence[Curve], seconds: Mapping[str, float]) 
     timed = [curve for curve in curves if is_number(seconds.get(curve.name))]
     longest, cut = _longest(timed, seconds)
     note = _note(result, [labels[name] for name in cut])
-    handles: list[Artist] = [line_handle(styles[curve.name], labels[curve.name]) for curve in curves]
+    lost = {curve.name: "" if np.isfinite(curve.median[-1]) else " (infinite)" for curve in curves}
+    handles: list[Artist] = [line_handle(styles[name], labels[name] + text) for name, text in lost.items()]
     if is_number(result["target"]):
         handles.append(Line2D([], [], color=GREY, linewidth=1.0, label=f"target {format_number(result['target'])}"))
     columns, width = (2, 5.0) if timed else (1, 7.0)
@@ -146,13 +147,16 @@ def _longest(curves: Sequence[Curve], seconds: Mapping[str, float]) -> tuple[flo
 
 def _scale(result: Result, curves: Sequence[Curve]) -> Scale:
     """Show nearly all points, and the ends of all curves."""
+    is_log = bool(result["judged"]["is_log"])
     medians = np.concatenate([curve.median for curve in curves])
     finite = medians[np.isfinite(medians)]
     ends = [curve.median[-1] for curve in curves if np.isfinite(curve.median[-1])]
     target = [result["target"]] if is_number(result["target"]) else []
-    top = max([*(np.quantile(finite, [INSIDE]) if len(finite) else []), *(1.1 * np.abs(ends)), *target], default=1.0)
+    top = max(
+        [*(np.quantile(finite, [INSIDE[is_log]]) if len(finite) else []), *(1.1 * np.abs(ends)), *target], default=1.0
+    )
     lows = np.concatenate([*(curve.low for curve in curves), np.array(target)])
-    return loss_scale(lows, result["judged"]["is_log"], float(top))
+    return loss_scale(lows, is_log, float(top))
 
 
 def _draw_curve(axes: Axes, curve: Curve, x: Floats, style: Style, scale: Scale) -> None:
@@ -169,7 +173,7 @@ def _draw_curve(axes: Axes, curve: Curve, x: Floats, style: Style, scale: Scale)
 
 def sentence(result: Result, curves: Sequence[Curve]) -> str:
     """Say what is to be seen."""
-    best = curves[0]
+    best = min(curves, key=lambda curve: float(curve.median[-1]))
     name, last = arm_labels(result)[best.name], best.median[-1]
     end = f"at {format_number(last)}" if np.isfinite(last) else "at infinity: more than half of its runs diverge"
     if len(curves) == 1:

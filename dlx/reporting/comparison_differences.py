@@ -23,9 +23,10 @@ from dlx.reporting.comparison_arms import (
     ranked,
 )
 from dlx.reporting.comparison_axes import legend_room, legend_under
-from dlx.reporting.drawing import GREY, Floats, Style, label, panels
+from dlx.reporting.drawing import GREY, LARGEST, Floats, Style, label, panels
 from dlx.reporting.search_trials import value_text
 from dlx.reporting.tables import shorten
+from dlx.statistics.paired import differences_of, median_interval
 
 ROW = 0.5
 """Inches of a row."""
@@ -45,60 +46,62 @@ class Axis:
     """The axis of differences, linear near 0 and, if they differ much in size, logarithmic beyond.
 
     Attributes:
-        largest: Largest difference that is shown, in size.
+        low: Lowest finite difference, or 0.
+        high: Highest finite difference, or 0.
         linear: Size up to which it is linear.
     """
 
-    largest: float
+    low: float
+    high: float
     linear: float
 
     @property
     def is_linear(self) -> bool:
         """Whether it is linear all over."""
-        return self.linear >= self.largest
+        return self.linear >= max(-self.low, self.high)
 
-    @property
-    def edge(self) -> float:
-        """Where infinite differences are drawn: beyond all others."""
-        return self.largest * (1.12 if self.is_linear else 1.8)
+    def beyond(self, factor: float) -> tuple[float, float]:
+        """Give places beyond the lowest and the highest difference, farther for a larger factor, at least 1."""
+        if self.is_linear:
+            margin = 0.5 * (factor - 1) * (self.high - self.low)
+            return self.low - margin, self.high + margin
+        return factor**3 * min(self.low, -self.linear), factor**3 * max(self.high, self.linear)
 
     def clip(self, values: Floats) -> Floats:
-        """Bring infinite differences to the edges."""
-        return np.where(np.isinf(values), np.sign(values) * self.edge, values)
+        """Bring infinite differences to the edges, where no others stand."""
+        return np.clip(values, *self.beyond(1.2))
 
     def show(self, axes: Axes) -> None:
         """Set scale, limits and ticks."""
-        limit = self.largest * (1.2 if self.is_linear else 2.6)
         if self.is_linear:
             axes.locator_params(axis="x", nbins=7)
         else:
             axes.set_xscale("symlog", linthresh=self.linear, linscale=0.8)
-            powers = range(round(math.log10(self.linear)), math.floor(math.log10(self.largest)) + 1)
+            powers = range(round(math.log10(self.linear)), math.floor(math.log10(max(-self.low, self.high))) + 1)
             sizes = [float(f"1e{power}") for power in powers]
             ticks = [*(-size for size in reversed(sizes)), 0.0, *sizes]
             axes.set_xticks(ticks, [value_text(tick) if tick else "0" for tick in ticks])
             axes.set_xticks([], minor=True)
-        axes.set_xlim(-limit, limit)
+        axes.set_xlim(self.beyond(1.35))
 
 
-def differences_of(arm: Arm, reference: Arm) -> Floats:
+def differences(arm: Arm, reference: Arm) -> Floats:
     """Subtract the losses of the reference, seed by seed, [n]: infinite where one of two runs failed, 0 where both."""
-    own, other = losses(arm["tuned"]["loss"]["values"]), losses(reference["tuned"]["loss"]["values"])
-    both = np.isinf(own) & np.isinf(other)
-    return np.where(both, 0.0, np.where(both, 0.0, own) - np.where(both, 0.0, other))
+    return differences_of(losses(arm["tuned"]["loss"]["values"]), losses(reference["tuned"]["loss"]["values"]))
 
 
 def axis_of(values: Floats) -> Axis:
     """Choose the axis for differences; infinite ones are left to its edges."""
-    sizes = np.abs(values[np.isfinite(values) & (values != 0)])
+    found = values[np.isfinite(values) & (np.abs(values) < LARGEST)]
+    sizes = np.abs(found[found != 0])
     if not len(sizes):
-        return Axis(1.0, 1.0)
-    largest = float(sizes.max())
+        return Axis(-1.0, 1.0, 1.0)
+    low, high, largest = min(0.0, float(found.min())), max(0.0, float(found.max())), float(sizes.max())
     if largest <= FAR * float(np.median(sizes)):
-        return Axis(largest, largest)
+        return Axis(low, high, largest)
     power = math.floor(math.log10(float(np.quantile(sizes, 0.25))))
     power = max(power, math.floor(math.log10(largest)) - MOST_DECADES)
-    return Axis(largest, 10.0**power)
+    return Axis(low, high, 10.0**power)
 
 
 def compared(result: Result) -> list[Arm]:
@@ -115,7 +118,7 @@ def draw(result: Result) -> Figure:
     arms, lost = compared(result), failed(result)
     labels, styles = arm_labels(result), arm_styles(result)
     reference = next(arm for arm in result["arms"] if arm["name"] == result["reference"])
-    found = [differences_of(arm, reference) for arm in arms]
+    found = [differences(arm, reference) for arm in arms]
     axis = axis_of(np.concatenate(found))
     handles = _handles(np.concatenate(found))
     left = max(0.85, 0.3 + 0.078 * max(len(labels[arm["name"]]) for arm in [*arms, *lost]))
@@ -149,13 +152,13 @@ def _draw_row(axes: Axes, row: int, values: Floats, arm: Arm, axis: Axis, style:
         ("before", np.isneginf(values), "<"),
     ):
         if chosen.any():
-            size = 4.2 if kind == "seeds" else 6.5
+            size = 5 if kind == "seeds" else 6.5
             axes.plot(
                 axis.clip(values[chosen]), heights[chosen], linestyle="none", marker=marker, markersize=size,
                 color=style.colour, alpha=0.75, markeredgewidth=0, zorder=3, clip_on=False, gid=f"{kind}-{name}",
             )  # fmt: skip
     verdict = arm["verdict"]
-    median, low, high = _interval(verdict, values)
+    median, low, high = median_interval(values)  # as in the verdict, but infinite where JSON has nothing
     ends = axis.clip(np.array([low, high]))
     axes.plot(ends, [row, row], color="black", linewidth=2.2, zorder=4, solid_capstyle="butt", gid=f"interval-{name}")
     axes.plot(
@@ -163,21 +166,7 @@ def _draw_row(axes: Axes, row: int, values: Floats, arm: Arm, axis: Axis, style:
         markeredgewidth=1.4, linestyle="none", zorder=5, clip_on=False, gid=f"middle-{name}",
     )  # fmt: skip
     wins = float((values < 0).sum() + 0.5 * (values == 0).sum())
-    _say(axes, row, verdict["words"], f"better on {value_text(wins)} of {count} seeds")
-
-
-def _interval(verdict: Arm, values: Floats) -> tuple[float, float, float]:
-    """Give the median difference and the ends of its interval, infinite ones with their signs, which JSON has not."""
-    middle = float(np.median(values)) if verdict["difference"] is None else verdict["difference"]
-    if math.isnan(middle):  # of -inf and inf
-        middle = 0.0
-    low, high = verdict["interval"]
-    sign = -math.inf if np.isneginf(values).any() else math.inf
-    return (
-        middle,
-        sign if low is None else low,
-        math.inf if high is None and np.isposinf(values).any() else (-math.inf if high is None else high),
-    )
+    _say(axes, row, verdict["words"], f"better on {value_text(wins)} of {count} seed{'s' * (count > 1)}")
 
 
 def _say(axes: Axes, row: int, words: str, more: str) -> None:
@@ -193,10 +182,10 @@ def _say(axes: Axes, row: int, words: str, more: str) -> None:
 
 def _handles(values: Floats) -> list[Line2D]:
     handles = [
-        Line2D([], [], linestyle="none", marker="o", markersize=4.2, color=GREY, label="a seed"),
+        Line2D([], [], linestyle="none", marker="o", markersize=5, color=GREY, label="a seed"),
         Line2D(
             [], [], color="black", linewidth=2.2, marker="D", markersize=6, markerfacecolor="white",
-            markeredgewidth=1.4, label="median and its 95 % interval",
+            markeredgewidth=1.4, label="median, 95 % interval",
         ),
     ]  # fmt: skip
     if np.isposinf(values).any():
@@ -214,9 +203,7 @@ def _note(result: Result, axis: Axis) -> str:
     pairs = f"each seed gives every optimizer the same split, initial weights and batches{scale}"
     if result["can_show"]:
         return pairs
-    return (
-        f"{pairs}\n{count} seed{'s' * (count > 1)} cannot show a difference, were one optimizer better on each of them"
-    )
+    return f"{pairs}\n{'one seed is' if count == 1 else f'{count} seeds are'} too few to show any difference"
 
 
 def sentence(result: Result) -> str:
@@ -229,9 +216,11 @@ def sentence(result: Result) -> str:
     parts += [f"{listed(worse)} {_are(worse)} worse than {reference}"] if worse else []
     rest = [labels[arm["name"]] for arm in arms if arm["verdict"]["words"] == NO_DIFFERENCE]
     parts += [f"no difference is shown for {listed(rest)}, which does not mean that there is none"] if rest else []
+    count = len(result["protocol"]["seeds"])
     return (
-        f"Over the same {len(result['protocol']['seeds'])} seeds {'; '.join(parts)}. Marks left of the line are seeds on "
-        "which an optimizer is better than the reference; where an interval crosses the line, the median may as well be 0."
+        f"Over the same {f'{count} seeds' if count > 1 else 'seed'} {'; '.join(parts)}. Marks left of the line are "
+        "seeds on which an optimizer is better than the reference; where an interval crosses the line, the median "
+        "difference may as well be 0."
     )
 
 

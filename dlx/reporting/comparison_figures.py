@@ -77,7 +77,7 @@ def _artists(result: Result, cells: Sequence[Mapping[str, Any]], seconds: Mappin
     if comparison_differences.compared(result):
         draw = functools.partial(comparison_differences.draw, result)
         yield "differences", "Differences to the reference by seed", draw, comparison_differences.sentence(result)
-    if len(result["better"]["arms"]) > 1:
+    if len(result["better"]["arms"]) > 1 and len(result["protocol"]["seeds"]) > 1:
         draw = functools.partial(comparison_better.draw, result)
         yield "better", "How often each is better than each other", draw, comparison_better.sentence(result)
     if result["target"] is not None and result["better"]["arms"]:
@@ -85,7 +85,7 @@ def _artists(result: Result, cells: Sequence[Mapping[str, Any]], seconds: Mappin
         yield "target", "Steps to the target", draw, comparison_target.sentence(result)
     draw = functools.partial(comparison_rates.draw, result)
     yield "rates", "Loss against learning rate in tuning", draw, comparison_rates.sentence(result)
-    if result["protocol"]["num_trials"] > 1:
+    if result["protocol"]["num_trials"] > 1 and result["status"] == "done":
         draw = functools.partial(comparison_budget.draw, result)
         yield "budget", "What a smaller budget would have found", draw, comparison_budget.sentence(result)
 

@@ -40,7 +40,7 @@ MARKS: dict[str, dict[str, Any]] = {
     "untuned": {"marker": "s", "markersize": 9, "color": "black", "markerfacecolor": "none", "markeredgewidth": 1.4},
     "failed": {"marker": "x", "markersize": 6, "color": "black", "markeredgewidth": 1.5},
     "beyond": {"marker": "^", "markersize": 5.5, "color": "black", "markerfacecolor": "white", "markeredgewidth": 1.0},
-    "trial": {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.4},
+    "trial": {"markersize": 5.5, "markeredgecolor": "white", "markeredgewidth": 0.4},
 }
 WORDS = {
     "trial": "trial",
@@ -97,7 +97,7 @@ def draw(result: Result) -> Figure:
         for place, dot in enumerate(dots[arm["name"]]):
             _draw_dot(panel, dot, styles[arm["name"]], scale, f"{dot.kind}-{dot.name or place}")
         label(panel, panel.get_xlabel(), loss_words(result) if number % columns == 0 else "")
-    legend_under(figure, note, handles)
+    legend_under(figure, note, handles, handlelength=1.8)
     return figure
 
 
@@ -161,13 +161,10 @@ def _show_rates(axes: Axes, arm: Arm, span: tuple[float, float] | None) -> None:
 
 
 def _draw_dot(axes: Axes, dot: Dot, style: Style, scale: Scale, gid: str) -> None:
-    settings = MARKS[_look(dot, scale)] | (
-        {"marker": style.marker, "color": style.colour} if dot.kind == "trial" else {}
-    )
-    if _look(dot, scale) != dot.kind:
-        settings |= MARKS[_look(dot, scale)]
-    place = {"failed": scale.at(1 + 0.7 * TOP), "beyond": scale.at(1 + 0.3 * TOP)}.get(_look(dot, scale), dot.loss)
-    if dot.kind == "untuned" and place != dot.loss:  # the mark of its height, within that of its kind
+    look = _look(dot, scale)
+    settings = MARKS[look] | ({"marker": style.marker, "color": style.colour} if look == "trial" else {})
+    place = {"failed": scale.at(1 + 0.7 * TOP), "beyond": scale.at(1 + 0.3 * TOP)}.get(look, dot.loss)
+    if dot.kind == "untuned" and look != dot.kind:  # the mark of its height stands within that of its kind
         axes.plot([_place(dot)], [place], linestyle="none", zorder=4, clip_on=False, **MARKS["untuned"])
     order = {"trial": 3, "best": 5, "untuned": 4}[dot.kind]
     axes.plot([_place(dot)], [place], linestyle="none", zorder=order, clip_on=False, gid=gid, **settings)
@@ -205,10 +202,12 @@ def _note(result: Result) -> str:
 def sentence(result: Result) -> str:
     """Say what is to be seen."""
     labels = arm_labels(result)
+    if all(arm["tuned"] is None for arm in result["arms"]):
+        return "Every optimizer failed in tuning: its runs diverged, or ended far above the untrained loss."
     at_edge = [labels[arm["name"]] for arm in result["arms"] if arm["at_edge"]]
     failed = [labels[arm["name"]] for arm in result["arms"] if arm["failed_share"]]
     edge = (
-        f"The best setting of {listed(at_edge)} lies at an edge of its range: a wider range might have served it better."
+        f"The best setting of {listed(at_edge)} lies at an edge of its range: a wider one might have served it better."
         if at_edge
         else "No best setting lies at an edge of its range, so no range was too narrow for it."
     )

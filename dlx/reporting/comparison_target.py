@@ -32,8 +32,11 @@ def draw(result: Result) -> Figure:
     arms = sorted(ranked(result), key=lambda arm: (-arm["tuned"]["reached"], float(np.median(_steps(arm)))))
     handles = [line_handle(styles[arm["name"]], f"{labels[arm['name']]}: {_reached(arm)}") for arm in arms]
     target = format_number(result["target"])
-    first = f"target: {loss_words(result)} {target}, which tuned {labels[result['reference']]} reaches with most seeds"
-    note = "\n".join(filter(None, [f"{first}; {seed_words(result)}", step_words(result)]))
+    untuned = "" if result["reference"] in {arm["name"] for arm in arms} else "untuned "
+    first = (
+        f"target: {loss_words(result)} {target}, which {untuned}{labels[result['reference']]} reaches with most seeds"
+    )
+    note = "\n".join(filter(None, [f"{first}", step_words(result)]))
     title = f"{shorten(result['name'], 24)}: runs that have reached the target"
     figure, (axes,) = panels(8.0, 4.0, title, note, room=legend_room(handles, 8.0))
     end = max(arm["num_steps"] for arm in arms)
@@ -42,12 +45,12 @@ def draw(result: Result) -> Figure:
         style = styles[arm["name"]]
         axes.step(
             [*x, arm["num_steps"]], [*y, y[-1]], where="post", color=style.colour, linestyle=style.dashes,
-            linewidth=1.7, marker=style.marker, markersize=4.5, markevery=list(range(1, len(x) + 1)), clip_on=False, zorder=3,
-            gid=f"reached-{arm['name']}",
+            linewidth=1.7, marker=style.marker, markersize=4.5, markevery=[*range(1, len(x) + 1)], clip_on=False,
+            zorder=3, gid=f"reached-{arm['name']}",
         )  # fmt: skip
     axes.set_xlim(0, end)
     axes.set_ylim(0, 1.03)
-    label(axes, "steps", f"share of {len(result['protocol']['seeds'])} seeds")
+    label(axes, "steps", f"share of {seed_words(result)}")
     legend_under(figure, note, handles)
     return figure
 

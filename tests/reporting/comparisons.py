@@ -341,6 +341,9 @@ _RACES: dict[str, Callable[[], Leavings]] = {
     "four": lambda: raced(FOUR, num_trials=20),
     "six": lambda: raced(SIX),
     "twelve": lambda: raced(TWELVE, name="a $name$ of a problem that goes on and on"),
+    "one fixed": lambda: raced(
+        (MOMENTUM, replace(ADAM, name="adam lr=0.003", is_tuned=False)), num_trials=4, num_seeds=3
+    ),
     "failing": lambda: raced(FAILING),
     "reference failed": lambda: raced((SGD, replace(MOMENTUM, fails_above=0.0), ADAM), num_trials=4),
     "all failed": lambda: raced([replace(each, fails_above=0.0) for each in FOUR], num_trials=3),
