@@ -176,7 +176,7 @@ def fairness_sentences(result: Result) -> Iterator[str]:
     extended = f", though ranges were extended and {more} more settings tried" if more > 0 else ""
     for arm in ranked(result):
         edges = {key: side for search in arm["searches"] for key, side in search["edges"].items()}
-        places = [f"{key} {best_text(arm, key)} at {_edge_text(arm, key, side)}" for key, side in edges.items()]
+        places = [f"{key} {best_text(arm, key)} {_edge_text(arm, key, side)}" for key, side in edges.items()]
         if places:
             yield (
                 f"* {arm['name']} is treated unfairly: its best setting has {listed(places)}{extended}; "
@@ -187,7 +187,7 @@ def fairness_sentences(result: Result) -> Iterator[str]:
 def _edge_text(arm: Arm, key: str, side: str) -> str:
     axis = next(axis for search in arm["searches"] for axis in search["space"] if axis["key"] == key)
     end = "upper" if side == "high" else "lower"
-    return f"the {end} end of {short_number(axis['low'])} to {short_number(axis['high'])}"
+    return f"near the {end} end of {short_number(axis['low'])} to {short_number(axis['high'])}"
 
 
 def inclusion_sentences(result: Result) -> Iterator[str]:

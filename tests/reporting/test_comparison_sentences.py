@@ -101,9 +101,9 @@ def test_who_stands_at_an_edge_is_treated_unfairly() -> None:
     result, *_ = leavings("edges")
     best = {trial["trial"]: trial["values"]["lr"] for trial in arm_of(result, "sgd")["searches"][0]["trials"]}
     rate = best[arm_of(result, "sgd")["searches"][0]["best"]]
-    unfair = f"* sgd is treated unfairly: its best setting has lr {rate:.3g} at the upper end of 0.0001 to 10"
+    unfair = f"* sgd is treated unfairly: its best setting has lr {rate:.3g} near the upper end of 0.0001 to 10"
     assert f"{unfair}; a wider search may find a better one." in said(result)
-    assert "at the lower end of 1e-05 to 1;" in said(result)
+    assert "near the lower end of 1e-05 to 1;" in said(result)
     result["protocol"]["num_trials"] = result["protocol"]["trials"] + 8
     assert f"{unfair}, though ranges were extended and 8 more settings tried;" in said(result)
     assert "unfairly" not in said(leavings("four")[0])
