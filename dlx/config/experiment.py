@@ -87,7 +87,7 @@ class Experiment(Settings):
     """How `dlx cv` judges each setting of a search."""
     search: Search = Search()
     """Which settings `dlx cv` tries; without a space, the config alone."""
-    compare: Comparison = Comparison()
+    compare: Comparison = Field(default_factory=Comparison, json_schema_extra={"default": {}})
     """How `dlx compare-optimizers` compares."""
     gradcheck: GradCheck = GradCheck()
     """Where `dlx gradcheck` compares gradients."""

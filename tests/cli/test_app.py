@@ -57,6 +57,10 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     [
         ("train", {"--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
         ("cv", {"--cell", "--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
+        (
+            "compare-optimizers",
+            {"--cell", "--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"},
+        ),
         ("gradcheck", {"--self-test", "--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
         ("resume", {"--plugin", "--quiet", "--json"}),
         ("inspect", {"--device", "--plugin", "--json"}),
@@ -72,7 +76,7 @@ def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
     group: Any = typer.main.get_command(app)
     assert set(group.commands) == {
         "train", "cv", "gradcheck", "curvature", "landscape", "resume", "inspect", "config", "schema", "list",
-        "describe",
+        "describe", "compare-optimizers",
     }  # fmt: skip
     options = {
         name
@@ -181,7 +185,7 @@ def test_a_cell(dlx: Any, tmp_path: Path, search: str) -> None:
     assert (quiet.code, quiet.out.count("\n"), quiet.err) == (0, 1, "")
     refused = dlx("cv", run, "optimizer.lr=1", "--cell", line["id"])
     assert (refused.code, refused.out) == (2, "")
-    assert refused.err == "error: a cell is repeated as it was: with --cell nothing can be changed\n"
+    assert refused.err == "error: a cell is repeated as it was: with --cell name its run, and nothing can be changed\n"
     ledger.write_text(ledger.read_text().replace('"best_epoch": ', '"best_epoch": 9', 1))
     differs = dlx("cv", run, "--cell", line["id"], "--runs-dir", "alone", "--quiet")
     assert differs.code == 4

@@ -12,7 +12,7 @@ from dlx.core.settings import Settings
 
 Faults = Callable[..., str]
 ROOT_KEYS = (
-    "name, seeds, plugins, data, model, loss, prior, optimizer, schedule, metrics, training, cv, search, gradcheck, "
+    "name, seeds, plugins, data, model, loss, prior, optimizer, schedule, metrics, training, cv, search, compare, gradcheck, "
     "curvature, landscape, "
     "device, dtype, tf32, threads"
 )
