@@ -14,6 +14,7 @@ from dlx.reporting.comparison_texts import (
     Arm,
     Result,
     best_text,
+    failed_arms,
     find_arm,
     finite_or_inf,
     judged_arms,
@@ -21,6 +22,7 @@ from dlx.reporting.comparison_texts import (
     loss_name,
     loss_text,
     median,
+    more_gradients,
     part_name,
     plural,
     ranked,
@@ -28,6 +30,7 @@ from dlx.reporting.comparison_texts import (
     shown_better,
     space_text,
     steps_text,
+    tuned_arms,
 )
 from dlx.reporting.tables import format_number
 
@@ -60,7 +63,7 @@ def comparison_headline(result: Result) -> str:
         parts = [f"no difference from {reference} shown for {silent} at n = {num_seeds}"]
     elif len(shown) < len(found):
         parts.append(f"{NO_DIFFERENCE} for {silent} at n = {num_seeds}")
-    if names := _failed_arms(result):
+    if names := [arm["name"] for arm in failed_arms(result)]:
         parts.append(f"no setting of {listed(names)} worked")
     return "; ".join(parts)
 
@@ -119,7 +122,7 @@ def comparison_sentences(result: Result) -> list[str]:
 
 def target_sentences(result: Result) -> Iterator[str]:
     """Say what the target is, and how long it took."""
-    reference, arms = result["reference"], [arm for arm in ranked(result) if arm["tuned"]]
+    reference, arms = result["reference"], tuned_arms(result)
     if result["target"] is None:
         yield f"There is no target: {reference}, which sets it, diverged with at least half of the fresh seeds."
         return
@@ -235,7 +238,7 @@ def _is_shown_worse(result: Result, general: Arm, special: Arm) -> bool:
 
 def untuned_sentences(result: Result) -> Iterator[str]:
     """Set the best of the untuned optimizers against the tuned ones; these are medians, not tests."""
-    tuned = [arm for arm in ranked(result) if arm["tuned"]]
+    tuned = tuned_arms(result)
     best = min(result["arms"], key=lambda arm: median(arm, which="untuned"))
     loss = median(best, which="untuned")
     if math.isfinite(loss) and len(tuned) > 1:
@@ -266,12 +269,8 @@ def failure_sentences(result: Result) -> Iterator[str]:
     ]
     if texts:
         yield f"Failed runs, which count as infinitely bad: {'; '.join(texts)}."
-    if names := _failed_arms(result):
+    if names := [arm["name"] for arm in failed_arms(result)]:
         yield f"Without tuned runs, since every setting that was tried failed with a seed: {listed(names)}."
-
-
-def _failed_arms(result: Result) -> list[str]:
-    return [arm["name"] for arm in ranked(result) if not arm["tuned"]]
 
 
 def _failures(runs: Mapping[str, Any]) -> str:
@@ -311,7 +310,6 @@ def seconds_sentences(timing: Mapping[str, Any]) -> Iterator[str]:
 
 def gradient_sentences(result: Result) -> Iterator[str]:
     """Say which rules ask for more than a gradient a step, so that steps do not compare."""
-    more = [arm for arm in ranked(result) if arm["gradients_per_step"] != 1]
-    if more:
+    if more := more_gradients(result):
         costs = listed([f"{arm['name']} {arm['gradients_per_step']:.3g}" for arm in more])
         yield f"A step is one gradient, but of {costs}: compare these by seconds or gradients, not by steps."

@@ -23,6 +23,7 @@ from dlx.reporting.comparison_texts import (
     loss_text,
     median,
     metric_text,
+    more_gradients,
     part_name,
     percent,
     plural,
@@ -32,6 +33,7 @@ from dlx.reporting.comparison_texts import (
     shown_metric,
     space_text,
     steps_text,
+    tuned_arms,
     values,
 )
 from dlx.reporting.tables import MISSING, Table, format_number, plain
@@ -94,7 +96,7 @@ def ranking_table(result: Result, timing: Timing) -> Table:
         "reached": [percent(arm["tuned"]["reached"]) if has_times(result, arm) else MISSING for arm in arms],
         "seconds to target": [_seconds_text(result, arm, timing) for arm in arms],
     }
-    if any(arm["gradients_per_step"] != 1 for arm in arms):
+    if more_gradients(result):
         columns["gradients per step"] = [f"{arm['gradients_per_step']:.3g}" for arm in arms]
     if any(arm["tuned"] and arm["tuned"]["num_diverged"] for arm in arms):
         columns["diverged"] = [_diverged_text(arm) for arm in arms]
@@ -140,7 +142,7 @@ def against_table(result: Result) -> Table:
 
 def course_table(result: Result) -> Table:
     """Tabulate the loss over the whole training: at its end, at its best, and over all steps."""
-    arms = [arm for arm in ranked(result) if arm["tuned"]]
+    arms = tuned_arms(result)
     columns = {
         "optimizer": [arm_text(arm) for arm in arms],
         "after the last epoch": [loss_text(median(arm, "final")) for arm in arms],

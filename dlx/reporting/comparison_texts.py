@@ -52,6 +52,21 @@ def ranked(result: Result) -> list[Arm]:
     return sorted(result["arms"], key=lambda arm: (arm["tuned"] is None, median(arm)))
 
 
+def tuned_arms(result: Result) -> list[Arm]:
+    """Give the arms whose tuning found a setting that works, that of the lowest median loss first."""
+    return [arm for arm in ranked(result) if arm["tuned"]]
+
+
+def failed_arms(result: Result) -> list[Arm]:
+    """Give the arms of which every setting failed."""
+    return [arm for arm in ranked(result) if not arm["tuned"]]
+
+
+def more_gradients(result: Result) -> list[Arm]:
+    """Give the arms of which a step takes another number of gradients than one."""
+    return [arm for arm in ranked(result) if round(arm["gradients_per_step"], 2) != 1]
+
+
 def find_arm(result: Result, name: str) -> Arm | None:
     """Find an arm by its name; None if it does not take part."""
     return next((arm for arm in result["arms"] if arm["name"] == name), None)
@@ -149,7 +164,7 @@ def metric_text(result: Result, arm: Arm, which: str) -> str:
 
 def part_name(result: Result) -> str:
     """Say whose loss is judged."""
-    return "validation loss" if result["judged"]["part"] == "valid" else "training objective"
+    return "validation loss" if result["judged"]["part"] == "valid" else "training loss"
 
 
 def loss_name(result: Result) -> str:
