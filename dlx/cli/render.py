@@ -195,7 +195,8 @@ def comparison_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, s
             lines += [*table_lines(terminal_tables(problem, seconds)[:1])[1:], (comparison_headline(problem), "green")]
         lines += table_lines(map(narrowed, problem_tables(result)))
     lines += [("", ""), *((sentence, "") for sentence in sentences), ("", "")]
-    return [*lines, (headline, "bold green"), (f"run directory  {run_dir}", "")]
+    style = "bold red" if result["status"] == "diverged" else "bold green"
+    return [*lines, (headline, style), (f"run directory  {run_dir}", "")]
 
 
 def table_lines(tables: Iterable[Table]) -> list[tuple[str, str]]:

@@ -110,6 +110,7 @@ def comparison_sentences(result: Result) -> list[str]:
     """
     return [
         *target_sentences(result),
+        *gradient_sentences(result),
         *power_sentences(result),
         *verdict_sentences(result),
         *fairness_sentences(result),

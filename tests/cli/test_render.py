@@ -16,7 +16,7 @@ from reporting.comparisons import leavings, problems
 from reporting.results import DIVERGED, finished, member, several_seeds
 from reporting.searches import grid, searched
 
-from dlx.cli.render import Terminal, render_error, show
+from dlx.cli.render import Terminal, comparison_lines, render_error, show
 from dlx.core.errors import ConfigError, PartlyDivergedError, RunInterruptedError
 from dlx.core.records import (
     Cell,
@@ -330,6 +330,13 @@ def test_a_comparison_ends_with_its_verdict(tmp_path: Path) -> None:
     assert sum(line.startswith("Seconds to the target are") for line in lines) == 1
     assert lines[-2].startswith("practically better than momentum: adam and rmsprop;")
     assert lines[-1] == f"run directory  {tmp_path}"
+
+
+def test_a_comparison_without_any_result_does_not_end_in_green(tmp_path: Path) -> None:
+    for case, style in (("all failed", "bold red"), ("failing", "bold green")):
+        result, _, timing = leavings(case)
+        (tmp_path / "timing.json").write_text(json.dumps(timing))
+        assert comparison_lines(result, tmp_path)[-2][1] == style
 
 
 def test_a_comparison_on_several_problems_shows_each_in_short(tmp_path: Path) -> None:
