@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,6 +18,9 @@ from dlx.cli.console import open_console, print_labelled, print_text
 from dlx.cli.views import LiveLines, Pace, PlainLines, Silent
 from dlx.core.errors import DlxError, RunInterruptedError
 from dlx.core.records import AnalysisStarted, Finished, Record, SearchStarted, Started
+from dlx.reporting.comparison_problems import problem_sentences, problem_tables, problems_headline
+from dlx.reporting.comparison_sentences import comparison_headline, comparison_sentences, seconds_sentences
+from dlx.reporting.comparison_tables import narrowed, terminal_tables
 from dlx.reporting.curvature_sentences import curvature_headline, curvature_sentences
 from dlx.reporting.curvature_tables import curvature_tables
 from dlx.reporting.gradcheck_tables import cost_sentence, gradcheck_sentences, gradcheck_tables
@@ -25,6 +29,8 @@ from dlx.reporting.search_sentences import search_headline, search_sentences
 from dlx.reporting.search_tables import search_tables
 from dlx.reporting.tables import Table, headline, member_table, plain, remark_texts, score_tables
 
+COMPARISONS = ("model", "problems")
+"""Kinds of comparisons that train models."""
 MAX_REMARKS = 10
 """Seeds whose update rule is heard on the terminal; the report has all."""
 
@@ -131,6 +137,8 @@ def result_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]
         return curvature_lines(result, run_dir)
     if result["command"] == "landscape":
         return landscape_lines(result, run_dir)
+    if result["command"] == "compare-optimizers" and result["kind"] in COMPARISONS:
+        return comparison_lines(result, run_dir)
     lines = table_lines([*score_tables(result), member_table(result)])
     remarks = remark_texts(result)
     more = [f"and {len(remarks) - MAX_REMARKS} more seeds: see report.md"] if len(remarks) > MAX_REMARKS else []
@@ -172,6 +180,23 @@ def landscape_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, st
     lines = table_lines(landscape_tables(result))
     lines += [("", ""), *((sentence, "") for sentence in landscape_sentences(result)), ("", "")]
     return [*lines, (landscape_headline(result), "bold green"), (f"run directory  {run_dir}", "")]
+
+
+def comparison_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]:
+    """Write what a comparison of optimizers came to, on one problem or on several: lines with their styles."""
+    timing = json.loads((run_dir / "timing.json").read_text(encoding="utf-8"))
+    if result["kind"] == "model":
+        lines, headline = table_lines(terminal_tables(result, timing)), comparison_headline(result)
+        sentences = [*comparison_sentences(result), *islice(seconds_sentences(timing), 1)]
+    else:
+        lines, headline, sentences = [], problems_headline(result), problem_sentences(result)
+        for problem, seconds in zip(result["problems"], timing["problems"], strict=True):
+            lines += [("", ""), (str(problem["name"]), "bold cyan")]
+            lines += [*table_lines(terminal_tables(problem, seconds)[:1])[1:], (comparison_headline(problem), "green")]
+        lines += table_lines(map(narrowed, problem_tables(result)))
+    lines += [("", ""), *((sentence, "") for sentence in sentences), ("", "")]
+    style = "bold red" if result["status"] == "diverged" else "bold green"
+    return [*lines, (headline, style), (f"run directory  {run_dir}", "")]
 
 
 def table_lines(tables: Iterable[Table]) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from typing import Any
 from dlx.commands.changes import refuse_changes
 from dlx.commands.clock import Clock
 from dlx.commands.comparison_facts import describe_comparison
+from dlx.commands.comparison_outputs import OUTPUTS, write_outputs
 from dlx.commands.interrupt import Interrupt, listening
 from dlx.commands.plan import identify, prepare
 from dlx.commands.search_saving import SavedSearch, save_search
@@ -119,8 +120,11 @@ def resume_comparison(run: RunDir, overrides: Sequence[str], plugins: Sequence[P
             read_lines(run.path / problem.folder / name, kind)
         SavedSearch(run.path / problem.folder, problem.identity, problem.contest.device, COMMAND)
     run.begin()
-    for name in ("result.json", "timing.json", "report.md"):
+    for name in ("result.json", "timing.json"):
         run.remove(name)
+    for folder in (".", *(problem.folder for problem in problems)):
+        for name in OUTPUTS:
+            run.remove(f"{folder}/{name}")
     for problem in problems:
         write_atomic(run.path / problem.folder / "config.resolved.yaml", resolved_yaml(problem.contest.experiment))
     yield from race_all(run, problems, is_resumed=True)
@@ -184,6 +188,7 @@ def race_all(run: RunDir, problems: Sequence[Problem], is_resumed: bool) -> Iter
     result = results[0] if len(results) == 1 else summarise_problems(results)
     run.write_json("result.json", result)
     run.write_json("timing.json", timings[0] if len(timings) == 1 else {"problems": timings})
+    write_outputs(run, problems, result, results, timings)
     run.finish("done", result["status"])
     yield Finished(run.path, result)
     if result["status"] == "diverged":
@@ -217,6 +222,7 @@ def _race_one(
         num_steps = sum(line["num_steps"] for line in journal.cells.values())
         return result, {
             **clock.timing(num_steps, contest.device),
+            "threads": contest.experiment.threads,
             "seconds_per_step": {name: cost.seconds for name, cost in costs.items()},
         }
 

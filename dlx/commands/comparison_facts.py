@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dlx.commands.facts import describe_data, spell, spell_training
 from dlx.comparison.protocol import Contest
@@ -23,16 +23,24 @@ def describe_comparison(contests: Sequence[Contest]) -> dict[str, str]:
     alone = {"problem": next(iter(problems.values()))}
     lines = {
         **(alone if len(contests) == 1 else problems),
-        "optimizers": ", ".join(first.names),
-        "reference": first.reference,
-        "protocol": budget_text(first),
-        "judged by": judged_text(first),
-        "splits": splits_text(first),
-        "members": f"trained one by one: {first.obstacle}" if first.obstacle else "",
+        "optimizers": _of_each(contests, lambda each: ", ".join(each.names)),
+        "reference": _of_each(contests, lambda each: each.reference),
+        "protocol": _of_each(contests, budget_text),
+        "judged by": _of_each(contests, judged_text),
+        "splits": _of_each(contests, splits_text),
+        "members": _of_each(contests, lambda each: f"trained one by one: {each.obstacle}" if each.obstacle else ""),
         "device": f"{first.device}, {first.experiment.dtype}",
         "plugins": shlex.join(first.experiment.plugin_flags),
     }
     return {name: line for name, line in lines.items() if line}
+
+
+def _of_each(contests: Sequence[Contest], say: Callable[[Contest], str]) -> str:
+    """Say something of all problems; of each by its name where they differ."""
+    texts = {str(each.experiment.name): say(each) for each in contests}
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
 
 
 def _problem(contest: Contest) -> str:

@@ -50,7 +50,7 @@ def judge(race: Race, gradients: Mapping[str, float]) -> dict[str, Any]:
         "reference": contest.reference,
         "can_show": can_show(len(contest.seeds), max(1, len(found))),
         "target": judge_of.target,
-        "untrained": race.untrained,
+        "untrained": {str(seed): loss for seed, loss in race.untrained.items()},
         "arms": arms,
         "better": {"arms": list(runs), "shares": better_matrix([each.loss for each in runs.values()])},
     }

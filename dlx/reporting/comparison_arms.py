@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from dlx.reporting.comparison_texts import Result, finite_or_inf, listed, more_gradients
 from dlx.reporting.drawing import COLOURS, Floats, Style
-from dlx.reporting.tables import format_number, is_number
+from dlx.reporting.tables import format_number
 
-Result = Mapping[str, Any]
-Arm = Mapping[str, Any]
 DASHES: tuple[Any, ...] = (
     "solid",
     (0, (5, 1.5)),
@@ -23,7 +21,6 @@ DASHES: tuple[Any, ...] = (
 ARM_MARKERS = "osD^vPX<>"
 """No star: it marks the best trial. Colours, dashes and marks are 8, 5 and 9, so the pairs repeat after 40 arms."""
 LONGEST_NAME = 22
-PART_NAMES = {"train": "training", "valid": "validation", "test": "test"}
 
 
 def arm_styles(result: Result) -> dict[str, Style]:
@@ -47,30 +44,9 @@ def arm_labels(result: Result, longest: int = LONGEST_NAME) -> dict[str, str]:
     return {name: short if cut.count(short) == 1 else name for name, short in zip(names, cut, strict=True)}
 
 
-def ranked(result: Result) -> list[Arm]:
-    """Give the arms whose tuning found a setting, that of the lowest median loss first."""
-    found = [arm for arm in result["arms"] if arm["tuned"] is not None]
-    return sorted(found, key=lambda arm: infinite(arm["tuned"]["loss"]["median"]))
-
-
-def failed(result: Result) -> list[Arm]:
-    """Give the arms of which every trial failed."""
-    return [arm for arm in result["arms"] if arm["tuned"] is None]
-
-
-def infinite(value: float | None) -> float:
-    """Give a number as it was: infinite numbers are missing in result.json."""
-    return math.inf if value is None else value
-
-
 def losses(values: Iterable[float | None]) -> Floats:
     """Give numbers as they were, [n]: infinite ones are missing in result.json."""
-    return np.array([infinite(value) for value in values], dtype=np.float64)
-
-
-def loss_words(result: Result) -> str:
-    """Say which loss is judged."""
-    return f"{PART_NAMES[result['judged']['part']]} loss"
+    return np.array([finite_or_inf(value) for value in values], dtype=np.float64)
 
 
 def seed_words(result: Result) -> str:
@@ -79,17 +55,8 @@ def seed_words(result: Result) -> str:
     return f"{count} fresh seeds" if count > 1 else "the only fresh seed"
 
 
-def listed(names: Sequence[str]) -> str:
-    """Join names with commas, the last with an "and"."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-
-
 def step_words(result: Result) -> str:
     """Say which arms need more than one gradient for a step; nothing where none does."""
     labels = arm_labels(result)
-    found = [
-        f"{labels[arm['name']]} {format_number(arm['gradients_per_step'], 3)}"
-        for arm in result["arms"]
-        if is_number(arm["gradients_per_step"]) and round(arm["gradients_per_step"], 2) != 1
-    ]
+    found = [f"{labels[arm['name']]} {format_number(arm['gradients_per_step'], 3)}" for arm in more_gradients(result)]
     return f"gradients of a step: {listed(found)}, the others 1" if found else ""

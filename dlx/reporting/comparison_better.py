@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlx.reporting.comparison_arms import Result, arm_labels, loss_words, ranked
+from dlx.reporting.comparison_arms import arm_labels
+from dlx.reporting.comparison_texts import Result, part_name, tuned_arms
 from dlx.reporting.drawing import GRID_COLOUR, label, panels
 from dlx.reporting.tables import format_number, shorten
 
@@ -21,7 +22,7 @@ def draw(result: Result) -> Figure:
     Args:
         result: Content of result.json, of one problem, with two tuned arms at least.
     """
-    names = [arm["name"] for arm in ranked(result)]
+    names = [arm["name"] for arm in tuned_arms(result)]
     labels = arm_labels(result)
     places = [result["better"]["arms"].index(name) for name in names]
     shares = np.array(
@@ -33,7 +34,7 @@ def draw(result: Result) -> Figure:
     width = max(left + CELL * len(names) + 0.3, 6.6)
     height = bottom + CELL * len(names) + 0.15
     note = (
-        f"share of {count} seeds on which the row has the lower {loss_words(result)} (ties half)\n"
+        f"share of {count} seeds on which the row has the lower {part_name(result)} (ties half)\n"
         "0.5: as often as not; best median first"
     )
     title = f"{shorten(result['name'], 24)}: how often the row beats the column"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlx.reporting.comparison_arms import Result, arm_labels, arm_styles, loss_words, losses
+from dlx.reporting.comparison_arms import arm_labels, arm_styles, losses
 from dlx.reporting.comparison_axes import legend_room, legend_under, line_handle, loss_scale
+from dlx.reporting.comparison_texts import Result, part_name
 from dlx.reporting.drawing import label, panels
 from dlx.reporting.tables import format_number, shorten
 
@@ -45,7 +46,7 @@ def draw(result: Result) -> Figure:
     axes.set_xticks(ticks, [str(k) for k in ticks])
     axes.set_xticks([], minor=True)
     axes.set_xlim(0.95, 1.05 * most)
-    label(axes, "trials of each optimizer (k)", f"{loss_words(result)} in tuning")
+    label(axes, "trials of each optimizer (k)", f"{part_name(result)} in tuning")
     legend_under(figure, note, handles)
     return figure
 

@@ -14,20 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from dlx.reporting.comparison_arms import (
-    Arm,
-    Result,
-    arm_labels,
-    arm_styles,
-    infinite,
-    listed,
-    loss_words,
-    losses,
-    ranked,
-    seed_words,
-    step_words,
-)
+from dlx.reporting.comparison_arms import arm_labels, arm_styles, losses, seed_words, step_words
 from dlx.reporting.comparison_axes import Scale, legend_room, legend_under, line_handle, loss_scale
+from dlx.reporting.comparison_texts import Arm, Result, finite_or_inf, listed, part_name, tuned_arms
 from dlx.reporting.drawing import GREY, Floats, Style, label, panels
 from dlx.reporting.tables import format_number, is_number, shorten
 
@@ -68,8 +57,8 @@ def curves_of(result: Result, cells: Cells) -> list[Curve]:
     """
     lines = {(line["trial"], line["seed"]): line for line in cells}
     seeds = result["protocol"]["seeds"]
-    wanted = [(search["best"], seed) for arm in ranked(result) for search in arm["searches"] for seed in seeds]
-    return [_curve(result, arm, lines) for arm in ranked(result)] if all(key in lines for key in wanted) else []
+    wanted = [(search["best"], seed) for arm in tuned_arms(result) for search in arm["searches"] for seed in seeds]
+    return [_curve(result, arm, lines) for arm in tuned_arms(result)] if all(key in lines for key in wanted) else []
 
 
 def _curve(result: Result, arm: Arm, lines: Mapping[tuple[int, int], Mapping[str, Any]]) -> Curve:
@@ -81,7 +70,7 @@ def _curve(result: Result, arm: Arm, lines: Mapping[tuple[int, int], Mapping[str
 
     def course(line: Mapping[str, Any]) -> Floats:
         """The loss at the beginning and after each epoch; it stays where a run ended early."""
-        before = infinite(result["untrained"][str(line["seed"])])
+        before = finite_or_inf(result["untrained"][str(line["seed"])])
         if line["stop_reason"] == "diverged":
             return np.array([before, *[math.inf] * length])
         found = losses(line["curve"][part])
@@ -109,7 +98,7 @@ def draw(result: Result, curves: Sequence[Curve], seconds: Mapping[str, float]) 
     if is_number(result["target"]):
         handles.append(Line2D([], [], color=GREY, linewidth=1.0, label=f"target {format_number(result['target'])}"))
     columns, width = (2, 5.0) if timed else (1, 7.0)
-    title = f"{shorten(result['name'], 24)}: {loss_words(result)} of the tuned optimizers while they train"
+    title = f"{shorten(result['name'], 24)}: {part_name(result)} of the tuned optimizers while they train"
     figure, axes = panels(width, 4.0, title, note, 1, columns, room=legend_room(handles, columns * width))
     scale = _scale(result, curves)
     for curve in curves:
@@ -121,7 +110,7 @@ def draw(result: Result, curves: Sequence[Curve], seconds: Mapping[str, float]) 
         scale.show(panel)
         panel.set_xlim(0, 1.01 * end)
         panel.xaxis.set_major_locator(MaxNLocator(nbins=6))
-        label(panel, name, f"{loss_words(result)} ({shorten(result['loss'], 24)})")
+        label(panel, name, f"{part_name(result)} ({shorten(result['loss'], 24)})")
         if is_number(result["target"]):
             panel.axhline(result["target"], color=GREY, linewidth=1.0, zorder=1.5, gid="target")
     legend_under(figure, note, handles)
@@ -177,9 +166,9 @@ def sentence(result: Result, curves: Sequence[Curve]) -> str:
     name, last = arm_labels(result)[best.name], best.median[-1]
     end = f"at {format_number(last)}" if np.isfinite(last) else "at infinity: more than half of its runs diverge"
     if len(curves) == 1:
-        return f"The median {loss_words(result)} of {name} ends {end}; it is the only tuned optimizer."
+        return f"The median {part_name(result)} of {name} ends {end}; it is the only tuned optimizer."
     return (
-        f"Of the tuned optimizers the median {loss_words(result)} of {name} ends lowest, {end}. Curves may cross, so "
+        f"Of the tuned optimizers the median {part_name(result)} of {name} ends lowest, {end}. Curves may cross, so "
         "which is ahead depends on when one looks; the bands show how much the seeds alone matter, and whether two "
         "optimizers differ is judged by the pairs of runs with one seed, not by the bands."
     )

@@ -11,18 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dlx.reporting.comparison_arms import (
-    Arm,
-    Result,
-    arm_labels,
-    arm_styles,
-    failed,
-    listed,
-    loss_words,
-    losses,
-    ranked,
-)
+from dlx.reporting.comparison_arms import arm_labels, arm_styles, losses
 from dlx.reporting.comparison_axes import legend_room, legend_under
+from dlx.reporting.comparison_texts import Arm, Result, failed_arms, listed, part_name, tuned_arms
 from dlx.reporting.drawing import GREY, LARGEST, Floats, Style, label, panels
 from dlx.reporting.search_trials import value_text
 from dlx.reporting.tables import shorten
@@ -106,7 +97,7 @@ def axis_of(values: Floats) -> Axis:
 
 def compared(result: Result) -> list[Arm]:
     """Give the arms that were compared with the reference, the one with the lowest median loss first."""
-    return [arm for arm in ranked(result) if arm["verdict"] is not None]
+    return [arm for arm in tuned_arms(result) if arm["verdict"] is not None]
 
 
 def draw(result: Result) -> Figure:
@@ -115,7 +106,7 @@ def draw(result: Result) -> Figure:
     Args:
         result: Content of result.json, of one problem, with an arm that was compared at least.
     """
-    arms, lost = compared(result), failed(result)
+    arms, lost = compared(result), failed_arms(result)
     labels, styles = arm_labels(result), arm_styles(result)
     reference = next(arm for arm in result["arms"] if arm["name"] == result["reference"])
     found = [differences(arm, reference) for arm in arms]
@@ -124,7 +115,7 @@ def draw(result: Result) -> Figure:
     left = max(0.85, 0.3 + 0.078 * max(len(labels[arm["name"]]) for arm in [*arms, *lost]))
     note = _note(result, axis)
     height = 0.75 + ROW * (len(arms) + len(lost))
-    title = f"{shorten(result['name'], 24)}: {loss_words(result)} less that of {labels[reference['name']]}, by seed"
+    title = f"{shorten(result['name'], 24)}: {part_name(result)} less that of {labels[reference['name']]}, by seed"
     figure, (axes,) = panels(WIDTH, height, title, note, left=left, room=legend_room(handles, WIDTH))
     figure.subplots_adjust(right=1 - WORDS / WIDTH)
     axes.grid(visible=False, axis="y")
@@ -138,7 +129,7 @@ def draw(result: Result) -> Figure:
     axes.set_yticks(range(len(rows)), rows, fontsize=9.5, parse_math=False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
-    label(axes, f"difference of the {loss_words(result)} (below 0: better than {labels[reference['name']]})", "")
+    label(axes, f"difference of the {part_name(result)} (below 0: better than {labels[reference['name']]})", "")
     legend_under(figure, note, handles)
     return figure
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from dlx.reporting.comparison_arms import Result, arm_labels, arm_styles, listed
+from dlx.reporting.comparison_arms import arm_labels, arm_styles
 from dlx.reporting.comparison_axes import legend_room, legend_under, line_handle
+from dlx.reporting.comparison_texts import Result, listed
 from dlx.reporting.drawing import label, panels
 from dlx.reporting.tables import format_number, shorten
 

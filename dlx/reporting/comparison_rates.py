@@ -13,17 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from dlx.reporting.comparison_arms import (
-    Arm,
-    Result,
-    arm_labels,
-    arm_styles,
-    infinite,
-    listed,
-    loss_words,
-    losses,
-)
+from dlx.reporting.comparison_arms import arm_labels, arm_styles, losses
 from dlx.reporting.comparison_axes import Scale, legend_room, legend_under, loss_scale
+from dlx.reporting.comparison_texts import Arm, Result, finite_or_inf, listed, part_name
 from dlx.reporting.drawing import COLOURS, GREY, Style, label, panels
 from dlx.reporting.search_trials import end_of_key
 from dlx.reporting.tables import is_number, shorten
@@ -96,7 +88,7 @@ def draw(result: Result) -> Figure:
         _show_rates(panel, arm, _span(arms, arm))
         for place, dot in enumerate(dots[arm["name"]]):
             _draw_dot(panel, dot, styles[arm["name"]], scale, f"{dot.kind}-{dot.name or place}")
-        label(panel, panel.get_xlabel(), loss_words(result) if number % columns == 0 else "")
+        label(panel, panel.get_xlabel(), part_name(result) if number % columns == 0 else "")
     legend_under(figure, note, handles, handlelength=1.8)
     return figure
 
@@ -105,12 +97,12 @@ def dots_of(arm: Arm) -> Iterator[Dot]:
     """Give the settings of an arm that are drawn: each trial, the best of each search, and the untuned one."""
     for search in arm["searches"]:
         for trial in search["trials"]:
-            yield Dot("trial", _rate(arm, trial["values"]), infinite(trial["loss"]), str(trial["trial"]))
+            yield Dot("trial", _rate(arm, trial["values"]), finite_or_inf(trial["loss"]), str(trial["trial"]))
     for search in arm["searches"]:
         for trial in search["trials"]:
             if trial["trial"] == search["best"]:
-                yield Dot("best", _rate(arm, trial["values"]), infinite(trial["loss"]), str(trial["trial"]))
-    untuned = infinite(arm["untuned"]["loss"]["median"])
+                yield Dot("best", _rate(arm, trial["values"]), finite_or_inf(trial["loss"]), str(trial["trial"]))
+    untuned = finite_or_inf(arm["untuned"]["loss"]["median"])
     yield Dot("untuned", _rate(arm, arm["optimizer"]), untuned, str(arm["untuned"]["trial"]))
 
 
@@ -193,7 +185,7 @@ def _handles(dots: Sequence[Dot], scale: Scale) -> list[Line2D | Patch]:
 
 def _note(result: Result) -> str:
     count = len(result["protocol"]["tuning_seeds"])
-    mean = f"mean {loss_words(result)} over {count} seeds" if count > 1 else f"{loss_words(result)} of one seed"
+    mean = f"mean {part_name(result)} over {count} seeds" if count > 1 else f"{part_name(result)} of one seed"
     others = "; what else is tuned varies, too" if any(len(arm["space"]) > 1 for arm in result["arms"]) else ""
     wide = "a wide valley is easy to tune; a best trial in the shade may have a better one beyond it"
     return f"{mean}, for each trial{others}\n{wide}"

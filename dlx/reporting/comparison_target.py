@@ -5,19 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlx.reporting.comparison_arms import (
-    Arm,
-    Result,
-    arm_labels,
-    arm_styles,
-    listed,
-    loss_words,
-    losses,
-    ranked,
-    seed_words,
-    step_words,
-)
+from dlx.reporting.comparison_arms import arm_labels, arm_styles, losses, seed_words, step_words
 from dlx.reporting.comparison_axes import legend_room, legend_under, line_handle
+from dlx.reporting.comparison_texts import Arm, Result, listed, part_name, tuned_arms
 from dlx.reporting.drawing import Floats, label, panels
 from dlx.reporting.tables import format_number, shorten
 
@@ -29,12 +19,12 @@ def draw(result: Result) -> Figure:
         result: Content of result.json, of one problem, with a target and a tuned arm at least.
     """
     styles, labels = arm_styles(result), arm_labels(result)
-    arms = sorted(ranked(result), key=lambda arm: (-arm["tuned"]["reached"], float(np.median(_steps(arm)))))
+    arms = sorted(tuned_arms(result), key=lambda arm: (-arm["tuned"]["reached"], float(np.median(_steps(arm)))))
     handles = [line_handle(styles[arm["name"]], f"{labels[arm['name']]}: {_reached(arm)}") for arm in arms]
     target = format_number(result["target"])
     untuned = "" if result["reference"] in {arm["name"] for arm in arms} else "untuned "
     first = (
-        f"target: {loss_words(result)} {target}, which {untuned}{labels[result['reference']]} reaches with most seeds"
+        f"target: {part_name(result)} {target}, which {untuned}{labels[result['reference']]} reaches with most seeds"
     )
     note = "\n".join(filter(None, [f"{first}", step_words(result)]))
     title = f"{shorten(result['name'], 24)}: runs that have reached the target"
@@ -74,7 +64,7 @@ def _reached(arm: Arm) -> str:
 def sentence(result: Result) -> str:
     """Say what is to be seen."""
     labels = arm_labels(result)
-    arms = ranked(result)
+    arms = tuned_arms(result)
     everyone = [labels[arm["name"]] for arm in arms if arm["tuned"]["reached"] == 1]
     never = [labels[arm["name"]] for arm in arms if arm["tuned"]["reached"] == 0]
     found = [f"Every run of {listed(everyone)} reaches the target."] if everyone else ["No optimizer always arrives."]

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reporting.comparisons import leavings, problems
 from reporting.results import DIVERGED, finished, member, several_seeds
 from reporting.searches import grid, searched
 
-from dlx.cli.render import Terminal, render_error, show
+from dlx.cli.render import Terminal, comparison_lines, render_error, show
 from dlx.core.errors import ConfigError, PartlyDivergedError, RunInterruptedError
 from dlx.core.records import (
     Cell,
@@ -310,6 +311,43 @@ def test_a_resumed_run_says_where_it_goes_on() -> None:
     assert "resumed" not in shown([started()])[1]
     assert "resumed        from the beginning: no state was saved\n" in shown([started(epochs_done=0)])[1]
     assert "resumed        after 3 epochs\n" in shown([started(epochs_done=3)])[1]
+
+
+def shown_comparison(result: dict[str, Any], timing: dict[str, Any], folder: Path) -> list[str]:
+    (folder / "timing.json").write_text(json.dumps(timing))
+    out = io.StringIO()
+    Terminal(out, io.StringIO()).show([Finished(folder, result)], quiet=False, json_output=False)
+    return out.getvalue().splitlines()
+
+
+def test_a_comparison_ends_with_its_verdict(tmp_path: Path) -> None:
+    result, _, timing = leavings("six")
+    lines = shown_comparison(result, timing, tmp_path)
+    assert lines[1].startswith("ranking by validation loss after the last epoch; 16 settings x 2 seeds, 10 fresh seeds")
+    assert [line.split()[0] for line in lines[3:9]] == ["adam", "rmsprop", "momentum", "nesterov", "sgd", "adagrad"]
+    assert [line for line in lines if line.startswith(("tuned and untuned:", "against momentum:"))]
+    assert [line for line in lines if line.startswith("* adagrad is treated unfairly")]
+    assert sum(line.startswith("Seconds to the target are") for line in lines) == 1
+    assert lines[-2].startswith("practically better than momentum: adam and rmsprop;")
+    assert lines[-1] == f"run directory  {tmp_path}"
+
+
+def test_a_comparison_without_any_result_does_not_end_in_green(tmp_path: Path) -> None:
+    for case, style in (("all failed", "bold red"), ("failing", "bold green")):
+        result, _, timing = leavings(case)
+        (tmp_path / "timing.json").write_text(json.dumps(timing))
+        assert comparison_lines(result, tmp_path)[-2][1] == style
+
+
+def test_a_comparison_on_several_problems_shows_each_in_short(tmp_path: Path) -> None:
+    result = problems(2)
+    seconds = {arm["name"]: 1e-3 for arm in result["problems"][0]["arms"]}
+    lines = shown_comparison(result, {"problems": [{"seconds_per_step": seconds}] * 2}, tmp_path)
+    assert lines.count("digits") == lines.count("wine") == 1
+    assert sum(line.startswith("ranking by") for line in lines) == 2
+    assert not any(line.startswith("tuned and untuned") for line in lines)
+    assert lines.index("wine") < lines.index("verdicts against momentum, counted over 2 problems")
+    assert lines[-2] == "2 problems: no verdict against momentum on any alone"
 
 
 def test_streams_of_the_process(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,8 +26,9 @@ from dlx.reporting import (
     comparison_rates,
     comparison_target,
 )
-from dlx.reporting.comparison_arms import arm_labels, arm_styles, ranked
+from dlx.reporting.comparison_arms import arm_labels, arm_styles
 from dlx.reporting.comparison_figures import draw_comparison_pictures, draw_profile_pictures
+from dlx.reporting.comparison_texts import tuned_arms
 from dlx.reporting.report import escape
 
 ALL = ["curves", "differences", "better", "target", "rates", "budget"]
@@ -172,7 +173,7 @@ def test_a_median_over_diverged_runs_leaves_the_axis() -> None:
 
 def test_curves_need_their_cells() -> None:
     result, cells, _ = leavings("four")
-    tuned = ranked(result)[0]["searches"][0]["best"]
+    tuned = tuned_arms(result)[0]["searches"][0]["best"]
     assert comparison_curves.curves_of(result, [line for line in cells if line["trial"] != tuned]) == []
 
 
@@ -298,7 +299,7 @@ def test_too_few_seeds_are_called_so() -> None:
 
 def test_better_counts_the_seeds() -> None:
     result, _, _ = leavings("six")
-    arms = ranked(result)
+    arms = tuned_arms(result)
     axes = figure_of("six", "better").axes[0]
     written = {str(text.get_gid()): text.get_text() for text in axes.texts}
     assert len(written) == 6 * 5
@@ -311,7 +312,7 @@ def test_better_counts_the_seeds() -> None:
 def test_target_lines_end_at_the_share_that_arrived() -> None:
     result, _, _ = leavings("failing")
     axes = comparison_target.draw(result).axes[0]
-    for arm in ranked(result):
+    for arm in tuned_arms(result):
         x, y = lines(axes, "reached")[arm["name"]]
         steps = [each for each in arm["tuned"]["steps_to_target"]["values"] if each is not None]
         assert y[-1] == len(steps) / 10 == arm["tuned"]["reached"]
