@@ -9,10 +9,9 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from dlx.core.records import Cell
 from dlx.core.surface import Surface
 from dlx.curvature.paths import ARRIVED, Floats, lengths
-from dlx.engine.analytic import SurfaceObjective
+from dlx.engine.analytic import second_derivatives
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 OTHER_MINIMUM, SADDLE, UNDER_WAY = "other minimum", "saddle", "under way"
@@ -82,9 +81,7 @@ def _resting(surface: Surface, starts: Floats, points: Floats) -> Iterator[str]:
 
     Where it is, says Newton's step; it is near by the rule by which a path arrives, ``ARRIVED``.
     """
-    theta = torch.from_numpy(points)
-    objective = SurfaceObjective(surface, [Cell(0)] * len(points), theta.device)
-    _, gradients, hessians = objective.hessian(theta)
+    gradients, hessians = second_derivatives(surface, torch.from_numpy(points))
     curvatures, directions = (each.numpy() for each in torch.linalg.eigh(hessians))
     slopes = np.einsum("sni,sn->si", directions, gradients.numpy())
     with np.errstate(divide="ignore", invalid="ignore"):

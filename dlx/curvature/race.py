@@ -71,10 +71,9 @@ def race(surface: Surface, rule: Optimizer, starts: Tensor, num_steps: int, seed
         seed: Of what the rule draws.
     """
     cells = cells_of(seed, len(starts))
-    pieces = list(_pieces(rule, len(starts), surface.dimension))
     found = [
-        _race(surface, rule, starts[piece], num_steps, cells[piece.start : piece.stop])  # a slice of both
-        for piece in pieces
+        _race(surface, rule, starts[piece], num_steps, cells[piece])
+        for piece in _pieces(rule, len(starts), surface.dimension)
     ]
     path, values, ends = zip(*found, strict=True)
     return Crowd(path[0], np.hstack(values), Ends.join(ends))
@@ -88,7 +87,7 @@ def _race(
     values = np.full((num_steps + 1, len(starts)), np.nan)
     reach, near_since = np.empty(0), np.zeros((len(starts), len(minima)), dtype=np.int64)
     first, step, ends, is_over = [], 0, starts, torch.zeros(len(starts), dtype=torch.bool)
-    for step, ends, is_over in _follow(surface, [rule] * len(starts), starts, num_steps, cells):  # noqa: B007
+    for step, ends, is_over in _follow(surface, [rule] * len(starts), starts, num_steps, cells):
         if not is_over[0]:
             first.append(ends[0].clone())
         values[step] = _scores(surface, starts, ends, is_over)
@@ -130,7 +129,7 @@ def sweep(
     found = []
     for piece in _pieces(rule, len(rows), surface.dimension):
         begin, ends, is_over = rows[piece], rows[piece], torch.zeros(0)
-        for _, ends, is_over in _follow(surface, rules[piece], begin, num_steps, cells[piece]):  # noqa: B007
+        for _, ends, is_over in _follow(surface, rules[piece], begin, num_steps, cells[piece]):
             pass
         found.append(_scores(surface, begin, ends, is_over))
         yield AnalysisProgress("learning rates", piece.stop / len(rows))

@@ -22,6 +22,7 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dlx.core.definition import Optimizer
 from dlx.optimizers.momentum import Momentum
@@ -55,14 +56,31 @@ def _radius(rule: Optimizer, momentum: float, bend: float) -> float:
     return max(abs(total + root), abs(total - root)) / 2
 
 
-def best_descent(condition: float) -> float:
-    """Give the factor of gradient descent at its best rate, lr = 2 / (lambda_min + lambda_max)."""
-    return (condition - 1) / (condition + 1)
+@dataclass(frozen=True)
+class Best:
+    """The settings of a rule that close in fastest on a minimum.
+
+    Attributes:
+        lr: The learning rate.
+        momentum: The momentum; 0 is gradient descent.
+        factor: By what the distance shrinks per step in the end.
+    """
+
+    lr: float
+    momentum: float
+    factor: float
 
 
-def best_heavy_ball(condition: float) -> float:
-    """Give the factor of heavy-ball momentum at its best settings."""
-    return (math.sqrt(condition) - 1) / (math.sqrt(condition) + 1)
+def best_descent(lowest: float, highest: float) -> Best:
+    """Give the best gradient descent, from the ends of the curvatures, both above 0."""
+    return Best(2 / (lowest + highest), 0.0, (highest - lowest) / (highest + lowest))
+
+
+def best_heavy_ball(lowest: float, highest: float) -> Best:
+    """Give the best heavy-ball momentum, from the ends of the curvatures, both above 0."""
+    low, high = math.sqrt(lowest), math.sqrt(highest)
+    factor = (high - low) / (high + low)
+    return Best(4 / (low + high) ** 2, factor**2, factor)
 
 
 def steps_per_digit(factor: float) -> float:
