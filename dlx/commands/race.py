@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,11 +18,13 @@ from dlx.config.load import load_surface
 from dlx.core.errors import DivergedError, UsageError
 from dlx.core.records import AnalysisProgress, AnalysisStarted, Finished, Record
 from dlx.curvature.paths import Floats
-from dlx.curvature.race import draw_starts, rates_between, sweep
+from dlx.curvature.race import Crowd, draw_starts, rates_between, sweep
 from dlx.curvature.race import race as run_race
 from dlx.engine.analytic import second_derivatives
 from dlx.engine.device import choose_device, prepare_torch
 from dlx.tracking.run_dir import RunDir
+
+T = TypeVar("T")
 
 
 def race(path: Path, overrides: Sequence[str], runs_dir: Path, plugins: Sequence[Path] = ()) -> Iterator[Record]:
@@ -81,10 +83,10 @@ def _run(experiment: SurfaceExperiment) -> Generator[AnalysisProgress, None, Fou
     """Hold all races."""
     surface, compare, seed = experiment.surface, experiment.compare, experiment.seed_list[0]
     starts = draw_starts(surface, experiment.point, compare.starts, compare.seed)
-    crowds = []
-    for number, rule in enumerate(experiment.optimizers, 1):
-        crowds.append(run_race(surface, rule, starts, experiment.steps, seed))
-        yield AnalysisProgress("races", number / len(experiment.optimizers))
+    crowds: list[Crowd] = []
+    for number, rule in enumerate(experiment.optimizers):
+        work = run_race(surface, rule, starts, experiment.steps, seed)
+        crowds.append((yield from _one_of(work, number, len(experiment.optimizers))))
     curvatures = _curvatures(experiment)
     rates = rates_between([2 / each[-1] for each in curvatures if each[-1] > 0], compare.rates)
     swept = yield from _sweeps(experiment, rates, starts)
@@ -106,18 +108,25 @@ def _sweeps(
     """Let each rule that has a learning rate go down at all of them."""
     found: list[Floats | None] = []
     for number, rule in enumerate(experiment.optimizers):
-        if "lr" not in rule.tunables() or not len(rates):
-            found.append(None)
-            continue
-        work = sweep(experiment.surface, rule, rates.tolist(), starts, experiment.steps, experiment.seed_list[0])
-        while True:
-            try:
-                progress = next(work)
-            except StopIteration as stop:
-                found.append(stop.value)
-                break
-            yield AnalysisProgress(progress.what, (number + progress.share) / len(experiment.optimizers))
+        swept = None
+        if "lr" in rule.tunables() and len(rates):
+            work = sweep(experiment.surface, rule, rates.tolist(), starts, experiment.steps, experiment.seed_list[0])
+            swept = yield from _one_of(work, number, len(experiment.optimizers))
+        found.append(swept)
     return found
+
+
+def _one_of(
+    work: Generator[AnalysisProgress, None, T], number: int, count: int
+) -> Generator[AnalysisProgress, None, T]:
+    """Tell of one work of several as a share of all."""
+    while True:
+        try:
+            progress = next(work)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        yield AnalysisProgress(progress.what, (number + progress.share) / count)
 
 
 def _write_figures_and_report(

@@ -186,7 +186,7 @@ def _plane(experiment: SurfaceExperiment, found: Found) -> dict[str, Any]:
 def paths_csv(experiment: SurfaceExperiment, found: Found) -> str:
     """Write the path of each rule from the usual start as CSV, a step per line; of many variables the first 20."""
     rows = (
-        [spell(rule), 0, step, *point[:MOST_COLUMNS].tolist(), value]
+        [spell(rule), 0, step, *_cells(point), value]
         for rule, crowd in zip(experiment.optimizers, found.crowds, strict=True)
         for step, (point, value) in enumerate(zip(crowd.path.points, crowd.path.values.tolist(), strict=True))
     )
@@ -196,7 +196,7 @@ def paths_csv(experiment: SurfaceExperiment, found: Found) -> str:
 def starts_csv(experiment: SurfaceExperiment, found: Found) -> str:
     """Write what became of each rule from each start as CSV; start 0 is the usual one. Infinite numbers are empty."""
     rows = (
-        [spell(rule), number, *start[:MOST_COLUMNS].tolist(), *end[:MOST_COLUMNS].tolist(), *finite([value, arrival]), fate]
+        [spell(rule), number, *_cells(start), *_cells(end), *finite([value, arrival]), fate]
         for rule, crowd in zip(experiment.optimizers, found.crowds, strict=True)
         for number, (start, end, value, arrival, fate) in enumerate(
             zip(
@@ -207,6 +207,11 @@ def starts_csv(experiment: SurfaceExperiment, found: Found) -> str:
     )  # fmt: skip
     names = [*_variables("start", found), *_variables("end", found)]
     return _csv(["optimizer", "start", *names, "f", "arrived", "fate"], rows)
+
+
+def _cells(point: Floats) -> list[float]:
+    cells: list[float] = point[:MOST_COLUMNS].tolist()
+    return cells
 
 
 def _variables(prefix: str, found: Found) -> list[str]:

@@ -104,8 +104,10 @@ def descend(
         The points before the first step and after each, [M, n], in place.
     """
     # As everywhere, a lone row has a twin: some operations choose their order by the shape.
-    rows = theta if len(theta) > 1 else theta.repeat(2, 1)
-    rules, cells = (list(each) * (len(rows) // len(theta)) for each in (rules, cells))
+    if len(theta) == 1:
+        rows, rules, cells = theta.repeat(2, 1), [*rules, *rules], [*cells, *cells]
+    else:
+        rows = theta
     rule, objective = rules[0], SurfaceObjective(surface, cells, theta.device)
     state, h = rule.init(rows), _settings(rules)
     yield theta

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,10 +18,13 @@ from dlx.core.surface import Surface
 from dlx.curvature.ends import Ends, judge
 from dlx.curvature.paths import ARRIVED, Floats, Path, descend, lengths
 
+T = TypeVar("T")
 NUMBERS_AT_ONCE = 1 << 24
 """Numbers that the rows which go down together may hold at once."""
-MOST_ROWS = 512
-"""Rows that go down together at most, so that there is progress to show."""
+MOST_ROWS = 2048
+"""Rows that go down together at most: more would not be faster."""
+STEPS_PER_RECORD = 50
+"""Steps between two records of progress."""
 ROWS_OF_FIRST_ORDER = 8
 """Rows of n numbers that any rule holds for each of its own: point, gradient, state."""
 
@@ -60,7 +64,9 @@ def cells_of(seed: int, num_starts: int) -> list[Cell]:
     return [Cell(seed, repeat=number) for number in range(num_starts)]
 
 
-def race(surface: Surface, rule: Optimizer, starts: Tensor, num_steps: int, seed: int) -> Crowd:
+def race(
+    surface: Surface, rule: Optimizer, starts: Tensor, num_steps: int, seed: int
+) -> Generator[AnalysisProgress, None, Crowd]:
     """Let one rule go down from many points.
 
     Args:
@@ -69,19 +75,37 @@ def race(surface: Surface, rule: Optimizer, starts: Tensor, num_steps: int, seed
         starts: The points, [S, n].
         num_steps: Steps of each.
         seed: Of what the rule draws.
+
+    Yields:
+        Progress, as a share of this race.
+
+    Returns:
+        Where it went.
     """
-    cells = cells_of(seed, len(starts))
-    found = [
-        _race(surface, rule, starts[piece], num_steps, cells[piece])
-        for piece in _pieces(rule, len(starts), surface.dimension)
-    ]
+    cells, found = cells_of(seed, len(starts)), []
+    for piece in _pieces(rule, len(starts), surface.dimension):
+        work = _race(surface, rule, starts[piece], num_steps, cells[piece])
+        found.append((yield from _within(piece, len(starts), "races", work)))
     path, values, ends = zip(*found, strict=True)
     return Crowd(path[0], np.hstack(values), Ends.join(ends))
 
 
+def _within(
+    piece: slice, num_rows: int, what: str, work: Generator[float, None, T]
+) -> Generator[AnalysisProgress, None, T]:
+    """Tell of the work on a piece of the rows as a share of all."""
+    while True:
+        try:
+            share = next(work)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        yield AnalysisProgress(what, (piece.start + share * (piece.stop - piece.start)) / num_rows)
+
+
 def _race(
     surface: Surface, rule: Optimizer, starts: Tensor, num_steps: int, cells: Sequence[Cell]
-) -> tuple[Path, Floats, Ends]:
+) -> Generator[float, None, tuple[Path, Floats, Ends]]:
     """Go down from as many points as fit into memory: the path from the first, values, and what became of each."""
     minima = np.array(surface.minima.points if surface.minima else ()).reshape(-1, surface.dimension)
     values = np.full((num_steps + 1, len(starts)), np.nan)
@@ -94,6 +118,8 @@ def _race(
         distances = lengths(ends.numpy()[:, None] - minima)
         reach = distances * ARRIVED if step == 0 else reach
         near_since[distances > reach] = step + 1
+        if step % STEPS_PER_RECORD == 0:
+            yield step / num_steps
     values[step + 1 :] = values[step]
     path = surface.value(torch.stack(first)).numpy()
     is_diverged = bool(is_over[0]) or not math.isfinite(path[-1])
@@ -128,12 +154,20 @@ def sweep(
     rows, cells = starts.repeat(len(rates), 1), cells_of(seed, len(starts)) * len(rates)
     found = []
     for piece in _pieces(rule, len(rows), surface.dimension):
-        begin, ends, is_over = rows[piece], rows[piece], torch.zeros(0)
-        for _, ends, is_over in _follow(surface, rules[piece], begin, num_steps, cells[piece]):
-            pass
-        found.append(_scores(surface, begin, ends, is_over))
-        yield AnalysisProgress("learning rates", piece.stop / len(rows))
+        work = _finish(surface, rules[piece], rows[piece], num_steps, cells[piece])
+        found.append((yield from _within(piece, len(rows), "learning rates", work)))
     return np.concatenate(found).reshape(len(rates), len(starts))
+
+
+def _finish(
+    surface: Surface, rules: Sequence[Optimizer], starts: Tensor, num_steps: int, cells: Sequence[Cell]
+) -> Generator[float, None, Floats]:
+    """Go down from as many points as fit into memory: the surface at the ends, [M]."""
+    last = 0, starts, torch.zeros(len(starts), dtype=torch.bool)
+    for last in _follow(surface, rules, starts, num_steps, cells):
+        if last[0] % STEPS_PER_RECORD == 0:
+            yield last[0] / num_steps
+    return _scores(surface, starts, *last[1:])
 
 
 def _pieces(rule: Optimizer, num_rows: int, dimension: int) -> Iterator[slice]:
@@ -158,7 +192,7 @@ def _follow(
 
 
 def _scores(surface: Surface, starts: Tensor, ends: Tensor, is_over: Tensor) -> Floats:
-    """Give the surface at the ends, [M]; infinite as in ``Crowd.values`` where a path is over or the value overflows."""
+    """Give the surface at the ends, [M]; infinite, as in ``Crowd.values``, where a path is over."""
     values = surface.value(ends)
     went_down = (values < surface.value(starts)) & (surface.minima is None)
     limits = torch.where(went_down, -math.inf, math.inf).to(values)

@@ -40,7 +40,8 @@ def _artists(result: dict[str, Any], shown: dict[str, Any]) -> Iterator[tuple[st
     """Give name, title, artist and sentence of each figure."""
     from dlx.reporting import race_courses, race_paths, race_rates, race_starts
 
-    if shown["plane"] is not None:
+    plane = shown["plane"]
+    if plane is not None and any(value is not None for row in plane["values"] for value in row):
         yield "race_paths", "Paths from the usual start", race_paths.draw, race_paths.sentence(result)
         if result["num_starts"] > 1:
             yield "race_starts", "Where each start ends", race_starts.draw, race_starts.sentence(result)

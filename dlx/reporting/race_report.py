@@ -20,8 +20,8 @@ HOW = (
     "everything else stays as written."
 )
 FILES = (
-    "`paths.csv` has the paths from the usual start, `starts.csv` what became of each rule from each start, `race.json` "
-    "what the figures show."
+    "`paths.csv` has the paths from the usual start, `starts.csv` what became of each rule from each start, "
+    "`race.json` what the figures show."
 )
 
 

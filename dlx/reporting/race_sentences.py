@@ -90,7 +90,9 @@ def _about_fates(result: dict[str, Any]) -> Iterator[str]:
             "Which minimum a path ends at depends on its start and on the rule: the basins of two rules are not the "
             "same."
         )
-    resting = {fate for each in result["optimizers"] for fate in ("other minimum", "saddle") if fate in each["all"]["fates"]}
+    resting = {
+        fate for each in result["optimizers"] for fate in ("other minimum", "saddle") if fate in each["all"]["fates"]
+    }
     if resting:
         names = " or ".join(fate_name(fate, result) for fate in sorted(resting))
         yield f"Some paths rest {names}, where the gradient is 0 but f is not lowest."

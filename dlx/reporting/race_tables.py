@@ -40,7 +40,9 @@ def _usual(result: dict[str, Any]) -> Table:
             place(usual["end"]), format_number(usual["distance"], 2) if is_number(usual["distance"]) else MISSING,
             ending(usual, result),
         ))  # fmt: skip
-    title = f"from {place(result['start'])}, {result['steps']:,} steps each; arrived: stays within a hundredth of the way"
+    title = (
+        f"from {place(result['start'])}, {result['steps']:,} steps each; arrived: stays within a hundredth of the way"
+    )
     header = ("", "arrived", "f", "end", "distance", "note")
     return Table(title, header, tuple(rows), ("end", "note"))
 
