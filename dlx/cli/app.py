@@ -107,6 +107,8 @@ def compare_optimizers(
     """Race optimizers on one or several problems, each tuned by the same budget, and say what the evidence allows."""
     _announce(quiet)
     from dlx.commands.compare_optimizers import compare
+    from dlx.commands.race import race
+    from dlx.config.load import is_of_surface
 
     configs = [Path(each) for each in arguments if "=" not in each or Path(each).is_file()]
     changes = _changes([each for each in arguments if Path(each) not in configs], device, name)
@@ -114,7 +116,11 @@ def compare_optimizers(
         raise UsageError("expected a config: dlx compare-optimizers CONFIG ... [KEY=VALUE] ...")
     if name is not None and len(configs) > 1:
         raise UsageError("--name names one experiment, and here are several configs; each has a `name` of its own")
-    if cell is None:
+    if cell is None and any(map(is_of_surface, configs)):
+        if len(configs) > 1:
+            raise UsageError("a race on a surface is one of geometry and stands alone: give its config by itself")
+        _show(race(configs[0], changes, runs_dir, plugins or []), quiet, json)
+    elif cell is None:
         _show(compare(configs, changes, runs_dir, plugins or []), quiet, json)
     else:
         _repeat(configs, cell, changes, runs_dir, plugins or [], quiet, json)

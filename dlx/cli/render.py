@@ -25,6 +25,8 @@ from dlx.reporting.curvature_sentences import curvature_headline, curvature_sent
 from dlx.reporting.curvature_tables import curvature_tables
 from dlx.reporting.gradcheck_tables import cost_sentence, gradcheck_sentences, gradcheck_tables
 from dlx.reporting.landscape_tables import landscape_headline, landscape_sentences, landscape_tables
+from dlx.reporting.race_sentences import race_headline, race_sentences
+from dlx.reporting.race_tables import LABEL, race_tables
 from dlx.reporting.search_sentences import search_headline, search_sentences
 from dlx.reporting.search_tables import search_tables
 from dlx.reporting.tables import Table, headline, member_table, plain, remark_texts, score_tables
@@ -139,6 +141,8 @@ def result_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]
         return landscape_lines(result, run_dir)
     if result["command"] == "compare-optimizers" and result["kind"] in COMPARISONS:
         return comparison_lines(result, run_dir)
+    if result["command"] == "compare-optimizers" and result["kind"] == "surface":
+        return race_lines(result, run_dir)
     lines = table_lines([*score_tables(result), member_table(result)])
     remarks = remark_texts(result)
     more = [f"and {len(remarks) - MAX_REMARKS} more seeds: see report.md"] if len(remarks) > MAX_REMARKS else []
@@ -197,6 +201,14 @@ def comparison_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, s
     lines += [("", ""), *((sentence, "") for sentence in sentences), ("", "")]
     style = "bold red" if result["status"] == "diverged" else "bold green"
     return [*lines, (headline, style), (f"run directory  {run_dir}", "")]
+
+
+def race_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]:
+    """Write what a race on a surface came to: lines with their styles."""
+    lines = [("", ""), (LABEL, "bold"), *table_lines(race_tables(result))]
+    lines += [("", ""), *((sentence, "") for sentence in race_sentences(result)), ("", "")]
+    style = "bold red" if result["status"] == "diverged" else "bold green"
+    return [*lines, (race_headline(result), style), (f"run directory  {run_dir}", "")]
 
 
 def table_lines(tables: Iterable[Table]) -> list[tuple[str, str]]:

@@ -25,6 +25,7 @@ from dlx.core.settings import (
     Search,
     Seeds,
     Settings,
+    SurfaceComparison,
     SurfaceLandscape,
     Training,
 )
@@ -142,6 +143,8 @@ class SurfaceExperiment(Settings):
     """What `dlx curvature` looks at."""
     landscape: SurfaceLandscape = SurfaceLandscape()
     """Where `dlx landscape` looks."""
+    compare: SurfaceComparison = SurfaceComparison()
+    """How many races `dlx compare-optimizers` holds."""
     device: Device = "auto"
     """Where to compute: cpu, cuda, cuda:N for the GPU numbered N; auto takes a GPU if there is one."""
     threads: Threads = 1

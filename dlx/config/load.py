@@ -28,7 +28,7 @@ Purpose = Literal["train", "cv", "compare"]
 Sections = dict[str, Any]
 """What could be read of a config: the value of each key that has no fault, of the top level and of ``training``."""
 
-SURFACE_COMMANDS = ("dlx config", "dlx curvature", "dlx landscape")
+SURFACE_COMMANDS = ("dlx config", "dlx compare-optimizers", "dlx curvature", "dlx landscape")
 """Commands that read a config of an analytic surface."""
 E = TypeVar("E", Experiment, SurfaceExperiment)
 

@@ -278,6 +278,17 @@ class SurfaceLandscape(Settings):
         return points
 
 
+class SurfaceComparison(Settings):
+    """How many races `dlx compare-optimizers` holds on an analytic surface."""
+
+    starts: Annotated[int, Field(ge=0, le=10_000)] = 50
+    """Random starts in the box of the surface, beside the usual one."""
+    rates: Annotated[int, Field(ge=0, le=1000)] = 31
+    """Learning rates that every rule which has one is tried at, from all starts; 0 leaves that out."""
+    seed: Seed = 0
+    """Seed of the random starts."""
+
+
 class Landscape(SurfaceLandscape):
     """Where `dlx landscape` looks at the error of a model: on a plane through its weights."""
 
