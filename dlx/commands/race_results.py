@@ -38,7 +38,8 @@ class Found:
         crowds: Where each rule went.
         curvatures: Eigenvalues of the Hessian at each minimum, ascending, [n]; nothing where that is too large.
         rates: Learning rates of the sweep, [R].
-        swept: The surface at the ends of each rule at each of them, [R, S]; None for rules without a learning rate.
+        swept: The surface at the ends of each rule at each of them, [R, S], or [R, 1] from the usual start alone; None
+            for rules without a learning rate.
     """
 
     starts: Floats
@@ -121,6 +122,7 @@ def _optimizers(experiment: SurfaceExperiment, found: Found) -> list[dict[str, A
             },
             "theory": _theory(rule, found.curvatures),
             "sweep": None if swept is None else [quantile(values, 0.5) for values in swept],
+            "swept_starts": 0 if swept is None else swept.shape[1],
         }
         for rule, label, crowd, swept in zip(rules, _labels(rules), found.crowds, found.swept, strict=True)
     ]
@@ -145,7 +147,9 @@ def _quartiles(values: Floats) -> dict[str, float]:
 
 def _labels(rules: Sequence[Optimizer]) -> list[str]:
     """Name each rule shortly, and whole where two would have one name."""
-    short = [rule.name if (lr := rule.tunables().get("lr")) is None else f"{rule.name}, lr {lr:g}" for rule in rules]
+    names = [f"{rule.name} {rule.model_dump().get('class', '')}".rstrip() for rule in rules]
+    rates = [rule.tunables().get("lr") for rule in rules]
+    short = [name if lr is None else f"{name}, lr {lr:g}" for name, lr in zip(names, rates, strict=True)]
     return [spell(rule) if short.count(label) > 1 else label for rule, label in zip(rules, short, strict=True)]
 
 

@@ -14,8 +14,8 @@ from dlx.curvature.paths import ARRIVED, Floats, lengths
 from dlx.engine.analytic import second_derivatives
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
-OTHER_MINIMUM, SADDLE, UNDER_WAY = "other minimum", "saddle", "under way"
-OUTSIDE, DIVERGED = "outside", "diverged"
+OTHER_MINIMUM, SADDLE, MAXIMUM = "other minimum", "saddle", "maximum"
+UNDER_WAY, OUTSIDE, DIVERGED = "under way", "outside", "diverged"
 MOST_VARIABLES = 100
 """Variables up to which ends that are at no known minimum are looked at with the Hessian."""
 
@@ -27,9 +27,8 @@ class Ends:
     Attributes:
         points: The last finite point of each, [S, n].
         values: The surface there, [S]; infinite as in ``Crowd.values``.
-        fates: ``minimum 1`` and so on for a known one that it arrived at; ``other minimum`` or ``saddle`` (where some
-            direction goes down, so a maximum, too) for another stationary point; ``outside`` of the box, ``diverged``,
-            or else ``under way``.
+        fates: ``minimum 1`` and so on for a known one that it arrived at; ``other minimum``, ``saddle`` or ``maximum``
+            where it is near another stationary point; ``outside`` of the box, ``diverged``, or else ``under way``.
         arrivals: The step from which on it stays near that known minimum (see ``ARRIVED``), [S]; infinite if it does
             not.
     """
@@ -51,7 +50,7 @@ def possible_fates(surface: Surface) -> list[str]:
     """Name everything that can become of a path, in the order in which it is told."""
     minima = surface.minima.points if surface.minima else ()
     known = [f"minimum {number}" for number, _ in enumerate(minima, 1)]
-    return [*known, OTHER_MINIMUM, SADDLE, UNDER_WAY, OUTSIDE, DIVERGED]
+    return [*known, OTHER_MINIMUM, SADDLE, MAXIMUM, UNDER_WAY, OUTSIDE, DIVERGED]
 
 
 def judge(surface: Surface, starts: Floats, points: Floats, values: Floats, arrived: Integers) -> Ends:
@@ -91,5 +90,6 @@ def _resting(surface: Surface, starts: Floats, points: Floats) -> Iterator[str]:
     known = np.array(surface.minima.points if surface.minima else ()).reshape(-1, surface.dimension)
     is_known = (lengths(targets[:, None] - known) <= reach[:, None]).any(1)
     is_near = (lengths(points - targets) <= reach) & ~is_known
-    for near, lowest in zip(is_near, curvatures[:, 0], strict=True):
-        yield UNDER_WAY if not near else SADDLE if lowest < 0 else OTHER_MINIMUM
+    for near, (lowest, *_, highest) in zip(is_near, curvatures, strict=True):
+        kind = OTHER_MINIMUM if lowest > 0 else MAXIMUM if highest < 0 else SADDLE
+        yield kind if near else UNDER_WAY

@@ -194,7 +194,7 @@ def _follow(
 def _scores(surface: Surface, starts: Tensor, ends: Tensor, is_over: Tensor) -> Floats:
     """Give the surface at the ends, [M]; infinite, as in ``Crowd.values``, where a path is over."""
     values = surface.value(ends)
-    went_down = (values < surface.value(starts)) & (surface.minima is None)
+    went_down = ~(values >= surface.value(starts)) & (surface.minima is None)  # far out it may be inf - inf
     limits = torch.where(went_down, -math.inf, math.inf).to(values)
     found: Floats = torch.where(is_over | ~values.isfinite(), limits, values).numpy()
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlx.reporting.drawing import COLOURS, LARGEST, MARKERS, Floats, add_legend, label, numbers, panels
@@ -15,6 +16,8 @@ NUM_MARKS = 8
 """Marks along a line, at most."""
 DEPTH = 1e-16
 """Heights below this share of the first are drawn as it: they are rounding."""
+FALL = 1e6
+"""How far below the starts a surface without a lowest value is shown, in their height."""
 LONGEST = 30
 """Characters of the name of a rule in a legend, at most."""
 
@@ -51,7 +54,7 @@ def draw(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
         if lowest is not None and known.any() and not known[-1]:
             at = np.flatnonzero(known)[-1]
             axes.plot(steps[at], median[at], marker="X", markersize=8, color=style["color"], markeredgecolor="white")
-    scale_heights(axes, [line.get_ydata() for line in axes.get_lines()], lowest)
+    scale_heights(axes, shown, lowest)
     label(axes, "step", height_name(result))
     add_legend(axes, loc="upper left", bbox_to_anchor=(1.02, 1.01), borderaxespad=0)
     return figure
@@ -76,19 +79,23 @@ def height_name(result: dict[str, Any]) -> str:
     return "f" if not lowest else f"f - ({lowest:g}), above its lowest"
 
 
-def scale_heights(axes: Any, lines: list[Any], lowest: float | None) -> None:
+def top_of(shown: dict[str, Any], lowest: float | None) -> float:
+    """Give the height at which the axis ends: ten times the median height of the starts."""
+    first = np.nan_to_num(height(shown["courses"][0]["median"][:1], lowest, 0.0)[0])
+    return 10 * max(float(first), 1.0 if lowest is None else 1e-300)
+
+
+def scale_heights(axes: Axes, shown: dict[str, Any], lowest: float | None) -> None:
     """Choose the scale and the ends of the axis of heights: of what is drawn as lines, not of bands."""
-    found = np.concatenate([np.asarray(line, dtype=float) for line in lines])
-    found = found[np.isfinite(found)]
+    found = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines()])
+    found, top = found[np.isfinite(found)], top_of(shown, lowest)
     if lowest is None:
-        axes.set_yscale("symlog", linthresh=1.0)
-        if len(found):
-            axes.set_ylim(min(-1.0, float(found.min()) * 2), max(2.0, float(found.max()) * 2))
+        axes.set_yscale("symlog", linthresh=top / 10)
+        axes.set_ylim(max(float(found.min(initial=-top)), -FALL * top), top)
         return
-    positive = found[found > 0]
-    if len(positive):
-        axes.set_yscale("log")
-        axes.set_ylim(float(positive.min()) / 3, float(positive.max()) * 3)
+    low = float(found[found > 0].min(initial=top / 10))
+    axes.set_yscale("log")
+    axes.set_ylim(low / 3, top)
 
 
 def sentence(result: dict[str, Any]) -> str:

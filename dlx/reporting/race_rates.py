@@ -11,7 +11,8 @@ from matplotlib.transforms import blended_transform_factory
 
 from dlx.reporting.drawing import COLOURS, GREY, MARKERS, Floats, add_legend, label, panels
 from dlx.reporting.landscape_plane import DASHES
-from dlx.reporting.race_courses import LONGEST, floor_of, height, height_name, scale_heights
+from dlx.reporting.race_courses import LONGEST, floor_of, height, height_name, scale_heights, top_of
+from dlx.reporting.race_tables import swept_name, written_value
 from dlx.reporting.tables import shorten
 
 LIMIT_DASHES = ((0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (8, 3)))
@@ -30,27 +31,28 @@ def draw(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
     rules = [(number, each) for number, each in enumerate(result["optimizers"]) if each["sweep"]]
     notes = [f"f after {result['steps']:,} steps, median over {result['num_starts']:,} starts; ring: lr as written"]
     if lowest is not None:
-        notes.append("hollow marks at the top: half of the starts or more diverged")
+        notes.append("hollow marks at the top: half of the starts or more diverged, or end far above where they began")
     figure, (axes,) = panels(8.0, 4.5, f"{shorten(str(result['name']), 30)}: learning rates", "\n".join(notes))
     figure.subplots_adjust(right=1 - 2.6 / 8.0)
     floor = floor_of(shown, lowest)
     axes.set_xscale("log")
     for number, each in rules:
         values = height(each["sweep"], lowest, floor)
+        values = values if lowest is None else np.where(values > top_of(shown, lowest), np.nan, values)
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         axes.plot(
             rates, values, color=colour, linestyle=DASHES[number % len(DASHES)], marker=marker, markersize=4.5,
-            markeredgecolor="white", markeredgewidth=0.5, linewidth=1.5, label=shorten(each["label"], LONGEST),
+            markeredgecolor="white", markeredgewidth=0.5, linewidth=1.5, label=shorten(swept_name(each, result), LONGEST),
             gid=f"sweep-{number}",
         )  # fmt: skip
-        written = height([each["all"]["value"]["median"]], lowest, floor)
+        written = height([written_value(each)], lowest, floor)
         axes.plot(
             each["lr"], written[0], marker="o", markersize=11, color=colour, markerfacecolor="none", linestyle="none",
             markeredgewidth=1.5, gid=f"written-{number}",
         )  # fmt: skip
-    scale_heights(axes, [line.get_ydata() for line in axes.get_lines()], lowest)
+    scale_heights(axes, shown, lowest)
     if lowest is not None:
-        _draw_diverged(axes, rates, rules)
+        _draw_lost(axes, rates, [(n, _is_lost(each["sweep"], lowest, top_of(shown, lowest))) for n, each in rules])
     _draw_limits(axes, result)
     axes.set_xlim(rates[0] / 1.5, rates[-1] * 1.5)
     label(axes, "learning rate", height_name(result))
@@ -58,10 +60,14 @@ def draw(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
     return figure
 
 
-def _draw_diverged(axes: Axes, rates: Floats, rules: list[tuple[int, dict[str, Any]]]) -> None:
-    """Mark the rates at which a rule diverges, a row of its hollow marks each above the panel's lines."""
-    lost = [(number, rates[[value is None for value in each["sweep"]]]) for number, each in rules]
-    lost = [(number, where) for number, where in lost if len(where)]
+def _is_lost(values: list[float | None], lowest: float, top: float) -> list[bool]:
+    """Tell at which rates a rule diverges, or ends far above where it began."""
+    return [value is None or value - lowest > top for value in values]
+
+
+def _draw_lost(axes: Axes, rates: Floats, rules: list[tuple[int, list[bool]]]) -> None:
+    """Mark the rates at which a rule is lost, a row of its hollow marks each above the panel's lines."""
+    lost = [(number, rates[where]) for number, where in rules if any(where)]
     low, high = axes.get_ylim()
     share = max(1 - STRIP * (len(lost) + 1), 0.5)  # the lines keep the lower part
     axes.set_ylim(low, low * (high / low) ** (1 / share))
@@ -70,7 +76,7 @@ def _draw_diverged(axes: Axes, rates: Floats, rules: list[tuple[int, dict[str, A
         axes.plot(
             where, np.full(len(where), 1 - (1 - share) * (row + 0.7) / (len(lost) + 0.4)), transform=rows,
             linestyle="none", marker=MARKERS[number % len(MARKERS)], markersize=4.5, markerfacecolor="white",
-            color=COLOURS[number % len(COLOURS)], gid=f"diverged-{number}",
+            color=COLOURS[number % len(COLOURS)], gid=f"lost-{number}",
         )  # fmt: skip
 
 
@@ -89,6 +95,8 @@ def sentence(result: dict[str, Any]) -> str:
         "The lowest point of a line is the best learning rate of a rule, the width of its trough how little that "
         "matters. Too low a rate does not get there within the steps, too high a one leaps across the valley."
     )
+    if len(result["minima"]) > 1:
+        text += " The limits are those of the minimum at which they are highest."
     if result["limits"]:
         text += (
             " The upright lines are where theory says that steps across the steepest direction at the minimum begin to "

@@ -8,6 +8,11 @@ from typing import Any
 from dlx.reporting.race_tables import best_rate, fate_name, per_digit, place
 from dlx.reporting.tables import format_number
 
+LONG = 10.0
+"""Condition number from which a valley is called long."""
+RESTING = ("maximum", "other minimum", "saddle")
+"""Where a path may rest though f is not lowest."""
+
 
 def race_headline(result: dict[str, Any]) -> str:
     """Say in a line how many rules arrive, not which is best."""
@@ -29,38 +34,42 @@ def race_sentences(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def _flattest(result: dict[str, Any]) -> dict[str, Any] | None:
-    """Give the minimum whose steepest direction is the flattest: the one that the limits are of."""
+def _longest(result: dict[str, Any]) -> dict[str, Any] | None:
+    """Give the minimum in the longest valley: that of the largest condition number."""
     known = [minimum for minimum in result["minima"] if "condition" in minimum]
-    return min(known, key=lambda minimum: float(minimum["highest_curvature"]), default=None)
+    return max(known, key=lambda minimum: float(minimum["condition"]), default=None)
 
 
 def _about_curvature(result: dict[str, Any]) -> Iterator[str]:
     """Say why momentum helps, or that here it need not."""
-    minimum = _flattest(result)
+    minimum = _longest(result)
     if minimum is None:
         return
     descent, ball = (minimum["best"][name] for name in ("descent", "heavy_ball"))
     condition = minimum["condition"]
+    high = format_number(minimum["highest_curvature"])
+    crawls = (
+        "and along the flattest it then crawls"
+        if condition >= LONG
+        else "which is right for the flattest, too: a round valley, in which momentum has little to win"
+    )
     yield (
         f"At the minimum {place(minimum['point'])} the steepest direction is {format_number(condition)} times as "
-        f"curved as the flattest ({format_number(minimum['highest_curvature'])} and "
-        f"{format_number(minimum['lowest_curvature'])}). The steepest bounds the learning rate of plain descent, "
-        f"2 / {format_number(minimum['highest_curvature'])} = {2 / minimum['highest_curvature']:.3g}, and along the "
-        "flattest it then crawls."
+        f"curved as the flattest ({high} and {format_number(minimum['lowest_curvature'])}). The steepest bounds the "
+        f"learning rate of plain descent, 2 / {high} = {2 / minimum['highest_curvature']:.3g}, {crawls}."
     )
     yield (
         "For each factor of ten in the distance, plain descent at its best rate needs "
         f"{per_digit(descent['steps_per_digit'])} (a factor {descent['factor']:.4f} per step, (k - 1) / (k + 1) with "
         f"condition number k), heavy-ball momentum at its best {per_digit(ball['steps_per_digit'])} "
         f"({ball['factor']:.4f}, the same with the root of k): what momentum remembers adds up along the flat "
-        "direction and cancels across it."
+        "direction and cancels across the valley."
     )
 
 
 def _about_theory(result: dict[str, Any]) -> Iterator[str]:
     """Say how fast the rules as they are written close in, by theory."""
-    minimum = _flattest(result)
+    minimum = _longest(result)
     if minimum is None:
         return
     number = result["minima"].index(minimum)
@@ -90,11 +99,9 @@ def _about_fates(result: dict[str, Any]) -> Iterator[str]:
             "Which minimum a path ends at depends on its start and on the rule: the basins of two rules are not the "
             "same."
         )
-    resting = {
-        fate for each in result["optimizers"] for fate in ("other minimum", "saddle") if fate in each["all"]["fates"]
-    }
+    resting = [fate for fate in RESTING if any(fate in each["all"]["fates"] for each in result["optimizers"])]
     if resting:
-        names = " or ".join(fate_name(fate, result) for fate in sorted(resting))
+        names = " or ".join(fate_name(fate, result) for fate in resting)
         yield f"Some paths rest {names}, where the gradient is 0 but f is not lowest."
     if result["lowest"] is None:
         yield "This surface has no lowest value: a path that leaves the box and goes down for ever is right."

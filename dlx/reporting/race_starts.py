@@ -21,6 +21,7 @@ LINES = "#C4C4C4"
 OTHERS: dict[str, dict[str, Any]] = {
     "other minimum": {"marker": "P", "color": COLOURS[4]},
     "saddle": {"marker": "X", "color": COLOURS[5]},
+    "maximum": {"marker": "v", "color": COLOURS[7]},
     "under way": {"marker": "o", "color": GREY, "markerfacecolor": "white"},
     "outside": {"marker": "^", "color": "black", "markerfacecolor": "white"},
     "diverged": {"marker": "x", "color": "black", "markeredgewidth": 1.4},

@@ -36,7 +36,7 @@ def _usual(result: dict[str, Any]) -> Table:
     for each in result["optimizers"]:
         usual = each["usual"]
         rows.append((
-            each["optimizer"], step_text(usual["arrived"]), final_text(usual["value"], result),
+            each["optimizer"], step_text(usual["arrived"]), final_text(usual["value"]),
             place(usual["end"]), format_number(usual["distance"], 2) if is_number(usual["distance"]) else MISSING,
             ending(usual, result),
         ))  # fmt: skip
@@ -52,16 +52,17 @@ def step_text(step: float | None) -> str:
     return NEVER if step is None else f"step {step:g}"
 
 
-def final_text(value: float | None, result: dict[str, Any]) -> str:
-    """Write a final value, which may be infinite: above, or below where there is no lowest one."""
-    if value is not None:
-        return format_number(value, 3)
-    return "infinite" if result["lowest"] is not None else "falls for ever"
+def final_text(value: float | None) -> str:
+    """Write a final value, which may be infinite."""
+    return "infinite" if value is None else format_number(value, 3)
 
 
 def fate_name(fate: str, result: dict[str, Any]) -> str:
     """Name what became of a path, for a person."""
-    names = {"outside": "left the box", "other minimum": "at another minimum", "saddle": "at a saddle"}
+    names = {
+        "outside": "left the box", "other minimum": "at another minimum", "saddle": "at a saddle",
+        "maximum": "at a maximum",
+    }  # fmt: skip
     if fate.startswith("minimum "):
         return f"at {place(result['minima'][int(fate.split()[1]) - 1]['point'])}"
     return names.get(fate, fate)
@@ -84,7 +85,7 @@ def _all(result: dict[str, Any]) -> Table:
         found = each["all"]
         shares = [f"{found['fates'].get(fate, 0) / count:.0%}" for fate in fates]
         values = found["value"]
-        texts = [final_text(values[name], result) for name in ("median", "lower", "upper")]
+        texts = [final_text(values[name]) for name in ("median", "lower", "upper")]
         rows.append((each["label"], *shares, step_text(found["median_arrival"]), texts[0], f"{texts[1]} to {texts[2]}"))
     title = f"from {count:,} starts, the usual one among them: where they end, and medians over all (never is infinite)"
     header = ("", *(fate_name(fate, result) for fate in fates), "arrived", "f", "middle half of f")
@@ -100,9 +101,9 @@ def _rates(result: dict[str, Any]) -> Table:
         best = best_rate(each["sweep"], result["rates"])
         finite = [lr for lr, value in zip(result["rates"], each["sweep"], strict=True) if value is not None]
         rows.append((
-            each["label"],
+            swept_name(each, result),
             *((f"{best[0]:.2g}", format_number(best[1], 3)) if best else (MISSING, MISSING)),
-            f"{each['lr']:.3g}", final_text(each["all"]["value"]["median"], result),
+            f"{each['lr']:.3g}", final_text(written_value(each)),
             f"{max(finite):.2g}" if finite else MISSING,
         ))  # fmt: skip
     title = (
@@ -110,6 +111,17 @@ def _rates(result: dict[str, Any]) -> Table:
         "other settings as written; f: median over all starts"
     )
     return Table(title, ("", "best lr", "f there", "lr as written", "f there", "highest with a finite f"), tuple(rows))
+
+
+def swept_name(each: dict[str, Any], result: dict[str, Any]) -> str:
+    """Name a rule in a sweep; where that is from the usual start alone, with that."""
+    return str(each["label"]) + (" (usual start)" if each["swept_starts"] < result["num_starts"] else "")
+
+
+def written_value(each: dict[str, Any]) -> float | None:
+    """Give what the rule comes to as it is written, from the starts that its sweep is from."""
+    value: float | None = each["usual"]["value"] if each["swept_starts"] == 1 else each["all"]["value"]["median"]
+    return value
 
 
 def best_rate(values: Sequence[float | None], rates: Sequence[float]) -> tuple[float, float] | None:
