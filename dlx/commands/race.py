@@ -75,7 +75,7 @@ def _facts(experiment: SurfaceExperiment) -> dict[str, str]:
         "starts": f"({start}{', ...' if surface.dimension > 8 else ''}) and {compare.starts:,} at random",
         "optimizers": "; ".join(map(spell, experiment.optimizers)),
         "steps": f"{experiment.steps:,}",
-        "rates": f"{compare.rates} learning rates" if compare.rates else "as written alone",
+        "rates": f"{compare.rates} learning rates" if compare.rates and surface.minima else "as written alone",
         "device": "cpu, float64",
     }
 
@@ -89,7 +89,9 @@ def _run(experiment: SurfaceExperiment) -> Generator[AnalysisProgress, None, Fou
         work = run_race(surface, rule, starts, experiment.steps, seed)
         crowds.append((yield from _one_of(work, number, len(experiment.optimizers))))
     curvatures = _curvatures(experiment)
-    rates = rates_between([2 / each[-1] for each in curvatures if each[-1] > 0], compare.rates)
+    # Where nothing is lowest, no rate is best.
+    num_rates = compare.rates if surface.minima else 0
+    rates = rates_between([2 / each[-1] for each in curvatures if each[-1] > 0], num_rates)
     swept = yield from _sweeps(experiment, rates, starts)
     return Found(starts.numpy(), crowds, curvatures, rates, swept)
 

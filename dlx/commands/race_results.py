@@ -64,6 +64,7 @@ def race_result(experiment: SurfaceExperiment, found: Found) -> dict[str, Any]:
         "steps": experiment.steps,
         "start": list(experiment.point),
         "num_starts": len(found.starts),
+        "median_at_starts": quantile(found.crowds[0].values[0], 0.5),
         "box": [list(ends) for ends in surface.box],
         "lowest": surface.minima.value if surface.minima else None,
         "minima": _minima(experiment, found.curvatures),

@@ -64,7 +64,7 @@ def floor_of(shown: dict[str, Any], lowest: float | None) -> float:
     """Give the height under which all is rounding: a share of the median height of the starts."""
     if lowest is None:
         return 0.0
-    return DEPTH * float(np.nan_to_num(height(shown["courses"][0]["median"][:1], lowest, 0.0)[0]))
+    return DEPTH * _first(shown, lowest)
 
 
 def height(values: list[float | None], lowest: float | None, floor: float) -> Floats:
@@ -81,8 +81,13 @@ def height_name(result: dict[str, Any]) -> str:
 
 def top_of(shown: dict[str, Any], lowest: float | None) -> float:
     """Give the height at which the axis ends: ten times the median height of the starts."""
-    first = np.nan_to_num(height(shown["courses"][0]["median"][:1], lowest, 0.0)[0])
-    return 10 * max(float(first), 1.0 if lowest is None else 1e-300)
+    return 10 * _first(shown, lowest)
+
+
+def _first(shown: dict[str, Any], lowest: float | None) -> float:
+    """Give the median height of the starts, the same for all rules; 1 where that says nothing."""
+    (first,) = height(shown["courses"][0]["median"][:1], lowest, 0.0)
+    return float(first) if first > 0 else 1.0
 
 
 def scale_heights(axes: Axes, shown: dict[str, Any], lowest: float | None) -> None:

@@ -12,7 +12,7 @@ from matplotlib.transforms import blended_transform_factory
 from dlx.reporting.drawing import COLOURS, GREY, MARKERS, Floats, add_legend, label, panels
 from dlx.reporting.landscape_plane import DASHES
 from dlx.reporting.race_courses import LONGEST, floor_of, height, height_name, scale_heights, top_of
-from dlx.reporting.race_tables import swept_name, written_value
+from dlx.reporting.race_tables import written_value
 from dlx.reporting.tables import shorten
 
 LIMIT_DASHES = ((0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (8, 3)))
@@ -24,26 +24,27 @@ def draw(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
     """Draw final heights against learning rates.
 
     Args:
-        result: Content of result.json.
+        result: Content of result.json, of a surface with a lowest value.
         shown: Content of race.json.
     """
     lowest, rates = result["lowest"], np.array(result["rates"])
     rules = [(number, each) for number, each in enumerate(result["optimizers"]) if each["sweep"]]
-    notes = [f"f after {result['steps']:,} steps, median over {result['num_starts']:,} starts; ring: lr as written"]
-    if lowest is not None:
-        notes.append("hollow marks at the top: half of the starts or more diverged, or end far above where they began")
-    figure, (axes,) = panels(8.0, 4.5, f"{shorten(str(result['name']), 30)}: learning rates", "\n".join(notes))
+    note = (
+        f"f after {result['steps']:,} steps, median over {result['num_starts']:,} starts; ring: lr as written\n"
+        "hollow marks at the top: half of the starts or more diverged, or end far above where they began"
+    )
+    figure, (axes,) = panels(8.0, 4.5, f"{shorten(str(result['name']), 30)}: learning rates", note)
     figure.subplots_adjust(right=1 - 2.6 / 8.0)
-    floor = floor_of(shown, lowest)
+    floor, top = floor_of(shown, lowest), top_of(shown, lowest)
     axes.set_xscale("log")
     for number, each in rules:
         values = height(each["sweep"], lowest, floor)
-        values = values if lowest is None else np.where(values > top_of(shown, lowest), np.nan, values)
+        values = np.where(values > top, np.nan, values)
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         axes.plot(
             rates, values, color=colour, linestyle=DASHES[number % len(DASHES)], marker=marker, markersize=4.5,
-            markeredgecolor="white", markeredgewidth=0.5, linewidth=1.5, label=shorten(swept_name(each, result), LONGEST),
-            gid=f"sweep-{number}",
+            markeredgecolor="white", markeredgewidth=0.5, linewidth=1.5, gid=f"sweep-{number}",
+            label=_name(each, result),
         )  # fmt: skip
         written = height([written_value(each)], lowest, floor)
         axes.plot(
@@ -51,13 +52,19 @@ def draw(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
             markeredgewidth=1.5, gid=f"written-{number}",
         )  # fmt: skip
     scale_heights(axes, shown, lowest)
-    if lowest is not None:
-        _draw_lost(axes, rates, [(n, _is_lost(each["sweep"], lowest, top_of(shown, lowest))) for n, each in rules])
+    _draw_lost(axes, rates, [(number, _is_lost(each["sweep"], lowest, top)) for number, each in rules])
     _draw_limits(axes, result)
     axes.set_xlim(rates[0] / 1.5, rates[-1] * 1.5)
     label(axes, "learning rate", height_name(result))
     add_legend(axes, loc="upper left", bbox_to_anchor=(1.02, 1.01), borderaxespad=0)
     return figure
+
+
+def _name(each: dict[str, Any], result: dict[str, Any]) -> str:
+    """Name a rule in the legend, from which starts its line is in a second row if not from all."""
+    return shorten(str(each["label"]), LONGEST) + (
+        "\n(usual start)" if each["swept_starts"] < result["num_starts"] else ""
+    )
 
 
 def _is_lost(values: list[float | None], lowest: float, top: float) -> list[bool]:

@@ -45,7 +45,6 @@ def _about_curvature(result: dict[str, Any]) -> Iterator[str]:
     minimum = _longest(result)
     if minimum is None:
         return
-    descent, ball = (minimum["best"][name] for name in ("descent", "heavy_ball"))
     condition = minimum["condition"]
     high = format_number(minimum["highest_curvature"])
     crawls = (
@@ -58,6 +57,9 @@ def _about_curvature(result: dict[str, Any]) -> Iterator[str]:
         f"curved as the flattest ({high} and {format_number(minimum['lowest_curvature'])}). The steepest bounds the "
         f"learning rate of plain descent, 2 / {high} = {2 / minimum['highest_curvature']:.3g}, {crawls}."
     )
+    if condition < LONG:
+        return
+    descent, ball = (minimum["best"][name] for name in ("descent", "heavy_ball"))
     yield (
         "For each factor of ten in the distance, plain descent at its best rate needs "
         f"{per_digit(descent['steps_per_digit'])} (a factor {descent['factor']:.4f} per step, (k - 1) / (k + 1) with "

@@ -99,18 +99,24 @@ def _rates(result: dict[str, Any]) -> Table:
             rows.append((each["label"], "has no learning rate", *[MISSING] * 4))
             continue
         best = best_rate(each["sweep"], result["rates"])
-        finite = [lr for lr, value in zip(result["rates"], each["sweep"], strict=True) if value is not None]
+        lower = [lr for lr, value in zip(result["rates"], each["sweep"], strict=True) if is_below(value, result)]
         rows.append((
             swept_name(each, result),
             *((f"{best[0]:.2g}", format_number(best[1], 3)) if best else (MISSING, MISSING)),
             f"{each['lr']:.3g}", final_text(written_value(each)),
-            f"{max(finite):.2g}" if finite else MISSING,
+            f"{max(lower):.2g}" if lower else MISSING,
         ))  # fmt: skip
     title = (
         f"{len(result['rates'])} learning rates from {min(result['rates']):.2g} to {max(result['rates']):.2g}, "
         "other settings as written; f: median over all starts"
     )
-    return Table(title, ("", "best lr", "f there", "lr as written", "f there", "highest with a finite f"), tuple(rows))
+    return Table(title, ("", "best lr", "f there", "lr as written", "f there", "highest that goes down"), tuple(rows))
+
+
+def is_below(value: float | None, result: dict[str, Any]) -> bool:
+    """Tell whether a final value is below the median of the starts."""
+    first = result["median_at_starts"]
+    return is_number(value) and (first is None or value < first)
 
 
 def swept_name(each: dict[str, Any], result: dict[str, Any]) -> str:
@@ -150,4 +156,6 @@ def _minima(result: dict[str, Any]) -> Table:
 
 def per_digit(steps: float | None) -> str:
     """Write the steps that shrink a distance to a tenth."""
-    return NEVER if steps is None else f"{steps:,.0f} steps" if steps >= 10 else f"{steps:.1f} steps"
+    if steps is None:
+        return NEVER
+    return "one step" if steps < 0.1 else f"{steps:.1f} steps" if steps < 10 else f"{steps:,.0f} steps"
