@@ -79,8 +79,8 @@ def _draw_starts(axes: Axes, result: dict[str, Any], starts: Floats, fates: list
     for number, (start, fate) in reversed(list(enumerate(zip(starts, fates, strict=True)))):
         size = 5.0 if number else 9.0
         axes.plot(
-            *start, linestyle="none", markersize=size, zorder=4 if number else 5, clip_on=number == 0, gid=f"start-{number}",
-            **_style(fate),
+            *start, linestyle="none", markersize=size, zorder=4 if number else 5, clip_on=number == 0,
+            gid=f"start-{number}", **_style(fate),
         )  # fmt: skip
 
 
