@@ -58,7 +58,7 @@ def draw_contour(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
     axes.contourf(across, up, finite, levels.bounds, cmap=levels.colours, norm=levels.norm)
     axes.contour(across, up, finite, levels.bounds[1:-1], colors="white", linewidths=0.5, alpha=0.7)
     for number, path in enumerate(shown["paths"]):
-        _draw_path(axes, np.array(path), number, result, _shown_part(np.array(path), across, up))
+        _draw_path(axes, np.array(path), number, result, shown_part(np.array(path), across, up))
     _draw_marks(axes, result)
     axes.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]))
     axes.locator_params(nbins=5)
@@ -95,7 +95,7 @@ def draw_surface(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
     )  # fmt: skip
     for number, (path, path_values) in enumerate(zip(shown["paths"], shown["path_values"], strict=True)):
         inside = _within(np.array(path), across, up)
-        kept = np.where(inside, 1.0, np.nan)[_shown_part(np.array(path), across, up)]
+        kept = np.where(inside, 1.0, np.nan)[shown_part(np.array(path), across, up)]
         points, height = np.array(path)[: len(kept)], levels.height(numbers(path_values))[: len(kept)]
         line = [*(kept[:, None] * points).T, kept * height]
         axes.plot(*line, color=COLOURS[number % len(COLOURS)], linestyle=DASHES[number % len(DASHES)], zorder=10)
@@ -134,7 +134,7 @@ def _within(points: Floats, across: Floats, up: Floats) -> Any:
     return (points >= (across[0], up[0])).all(1) & (points <= (across[-1], up[-1])).all(1)
 
 
-def _shown_part(points: Floats, across: Floats, up: Floats) -> slice:
+def shown_part(points: Floats, across: Floats, up: Floats) -> slice:
     """Give what is shown of a path: all of it, or until it first leaves the axes if it does not end within them."""
     inside = _within(points, across, up)
     return slice(None) if inside[-1] else slice(int(np.argmin(inside)) + 1)

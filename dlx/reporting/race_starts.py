@@ -47,9 +47,8 @@ def draw(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
     note = f"a mark: one of {result['num_starts']:,} starts, larger the usual one"
     room = 0.24 * legend_rows
     figure, axes = panels(3.5, 3.1, title, note, rows, columns, left=0.6, bottom=0.65, room=room)
-    values = np.array([numbers(row) for row in plane["values"]])
     for panel, rule, ends in zip(axes, rules, plane["fates"], strict=False):  # the last row may have empty panels
-        _draw_contours(panel, plane["axes"], values)
+        draw_contours(panel, plane)
         _draw_starts(panel, result, np.array(plane["starts"]), ends)
         panel.set_title(shorten(rule["label"], 34), fontsize=9.5, loc="left", parse_math=False)
         label(panel, "x1", "x2")
@@ -59,8 +58,10 @@ def draw(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
     return figure
 
 
-def _draw_contours(axes: Axes, ends: list[list[float]], values: Floats) -> None:
-    across, up = (np.array(axis) for axis in ends)
+def draw_contours(axes: Axes, plane: dict[str, Any]) -> None:
+    """Draw lines of equal height, pale, for what is drawn over them must tell apart in grey print."""
+    values = np.array([numbers(row) for row in plane["values"]])
+    across, up = (np.array(axis) for axis in plane["axes"])
     finite = np.ma.masked_invalid(values)
     bounds = Levels.of(values).bounds[1:-1]
     axes.grid(visible=False)
