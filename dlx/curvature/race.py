@@ -194,8 +194,9 @@ def _follow(
 def _scores(surface: Surface, starts: Tensor, ends: Tensor, is_over: Tensor) -> Floats:
     """Give the surface at the ends, [M]; infinite, as in ``Crowd.values``, where a path is over."""
     values = surface.value(ends)
-    went_down = ~(values >= surface.value(starts)) & (surface.minima is None)  # far out it may be inf - inf
-    limits = torch.where(went_down, -math.inf, math.inf).to(values)
+    limits = torch.full_like(values, math.inf)
+    if surface.minima is None:  # a path that does not end above its start has gone down; far out f may be inf - inf
+        limits[~(values >= surface.value(starts))] = -math.inf
     found: Floats = torch.where(is_over | ~values.isfinite(), limits, values).numpy()
     return found
 

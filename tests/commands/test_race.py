@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +130,12 @@ def test_every_surface(tmp_path: Path, surface: str) -> None:
     assert result_lines(result, run_dir)
 
 
-def test_other_than_two_variables(tmp_path: Path) -> None:
+def test_other_than_two_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlx.reporting.drawing.save_figure", lambda *_: None)
     text = "surface: {name: quadratic, num_variables: 30}\nsteps: 20\noptimizers: [{name: sgd, lr: 0.1}, evolution]\n"
     result, run_dir = hold(tmp_path, text, "compare={starts: 2, rates: 3}", f"start={[0.5] * 30}")
-    assert {path.name for path in (run_dir / "figures").iterdir()} == {"race_courses.png", "race_rates.png"}
+    shown = re.findall(r"\(figures/race_(\w+)\.png\)", (run_dir / "report.md").read_text())
+    assert shown == ["courses", "rates"]
     assert result["optimizers"][1]["sweep"] is None
     assert result["start"] == [0.5] * 30
     rows = table(run_dir / "paths.csv")

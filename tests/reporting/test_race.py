@@ -99,7 +99,8 @@ def test_every_figure_can_be_drawn(case: str, tmp_path: Path) -> None:
         assert len(picture.sentence) > 40
 
 
-def test_without_a_plane(tmp_path: Path) -> None:
+def test_without_a_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlx.reporting.drawing.save_figure", lambda *_: None)
     result, shown = held()
     for plane in (None, {**shown["plane"], "values": [[None] * 11] * 11}):
         names = [picture.file for picture in draw_race(tmp_path, result, {**shown, "plane": plane})]
