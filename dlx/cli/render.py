@@ -131,18 +131,20 @@ class Terminal:
 
 def result_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]:
     """Write what a command came to: lines with their styles."""
-    if result["command"] == "cv":
-        return search_lines(result, run_dir)
-    if result["command"] == "gradcheck":
-        return gradcheck_lines(result, run_dir)
-    if result["command"] == "curvature":
-        return curvature_lines(result, run_dir)
-    if result["command"] == "landscape":
-        return landscape_lines(result, run_dir)
-    if result["command"] == "compare-optimizers" and result["kind"] in COMPARISONS:
-        return comparison_lines(result, run_dir)
-    if result["command"] == "compare-optimizers" and result["kind"] == "surface":
-        return race_lines(result, run_dir)
+    kind = result.get("kind") if result["command"] == "compare-optimizers" else None
+    write = {
+        ("cv", None): search_lines,
+        ("gradcheck", None): gradcheck_lines,
+        ("curvature", None): curvature_lines,
+        ("landscape", None): landscape_lines,
+        ("compare-optimizers", "surface"): race_lines,
+        **{("compare-optimizers", each): comparison_lines for each in COMPARISONS},
+    }.get((result["command"], kind), training_lines)
+    return write(result, run_dir)
+
+
+def training_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]:
+    """Write what a training came to: lines with their styles."""
     lines = table_lines([*score_tables(result), member_table(result)])
     remarks = remark_texts(result)
     more = [f"and {len(remarks) - MAX_REMARKS} more seeds: see report.md"] if len(remarks) > MAX_REMARKS else []

@@ -28,5 +28,5 @@ class SGD(FirstOrder):
         return {}
 
     def update(self, theta: Tensor, gradient: Tensor, state: State, h: Hyper) -> None:
-        """Apply one step to theta in place, [M, P]."""
-        theta.addcmul_(gradient, h.lr, value=-1)
+        """Apply one step to theta in place, [M, P]; rounded twice, as momentum does, of which it is the case 0."""
+        theta.sub_(gradient.mul_(h.lr))
