@@ -132,15 +132,15 @@ class Terminal:
 def result_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]:
     """Write what a command came to: lines with their styles."""
     kind = result.get("kind") if result["command"] == "compare-optimizers" else None
-    write = {
+    write: dict[tuple[str, str | None], Callable[[dict[str, Any], Path], list[tuple[str, str]]]] = {
         ("cv", None): search_lines,
         ("gradcheck", None): gradcheck_lines,
         ("curvature", None): curvature_lines,
         ("landscape", None): landscape_lines,
         ("compare-optimizers", "surface"): race_lines,
         **{("compare-optimizers", each): comparison_lines for each in COMPARISONS},
-    }.get((result["command"], kind), training_lines)
-    return write(result, run_dir)
+    }
+    return write.get((result["command"], kind), training_lines)(result, run_dir)
 
 
 def training_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]:
