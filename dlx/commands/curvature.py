@@ -274,6 +274,7 @@ def _spectrum(function: PointFunction, spectrum: Spectrum, point: Point) -> dict
         "highest": extreme(spectrum.highest),
         "trace": spectrum.trace,
         "trace_standard_error": spectrum.trace_error,
+        "is_outermost": spectrum.is_outermost,
         "signs": spectrum.count(point.zero) if spectrum.is_dense else None,
         "values": spectrum.values.tolist(),
         "counts": spectrum.counts.tolist(),

@@ -97,10 +97,7 @@ def _eigenvalues(result: Result) -> Iterator[str]:
             if cost
             else "the highest is not known to the tolerance: raise curvature.max_steps"
         )
-        yield (
-            f"Within its bound of each of the two there is an eigenvalue; {known}. One may lie beyond: a smaller "
-            "curvature.tolerance, or curvature.dense for all eigenvalues, would show it."
-        )
+        yield (f"Within its bound of each of the two there is an eigenvalue; {known}. {_beyond(spectrum)}")
         if abs(lowest["value"]) <= lowest["bound"]:
             yield "The sign of the lowest eigenvalue is not known: its bound is larger than its size."
     if result["point"]["shape"] == "minimum" and lowest["value"] > 0:
@@ -110,6 +107,14 @@ def _eigenvalues(result: Result) -> Iterator[str]:
             f"The condition number is {format_number(condition)}: near a minimum with it, gradient descent at its best "
             f"step size leaves {format_number(rate, 6)} of the distance at every step in the worst direction."
         )
+
+
+def _beyond(spectrum: dict[str, Any]) -> str:
+    """Say whether an eigenvalue may lie beyond the two."""
+    more = "a smaller curvature.tolerance, or curvature.dense for all eigenvalues, would show it."
+    if spectrum["is_outermost"]:
+        return f"No other random start saw one beyond. One may lie beyond all the same: {more}"
+    return f"Another random start saw one beyond them, so they are not the outermost: raise curvature.max_steps; {more}"
 
 
 def _best_step(result: Result) -> Iterator[str]:

@@ -101,6 +101,8 @@ def test_sentences_on_a_network() -> None:
     assert "along 99,850 of the 100,000 dimensions of theta none of them changes" in text
     assert text.endswith("The slope of `relu` jumps.")
     result = network()
+    result["spectrum"]["is_outermost"] = False
+    assert "Another random start saw one beyond them" in told(result)
     result["spectrum"]["lowest"] = {"value": 1e-3, "bound": 0.1, "along_vector": 1e-3}
     result["spectrum"]["gradient_equivalents"]["highest"] = None
     assert "raise curvature.max_steps" in told(result)
