@@ -17,10 +17,12 @@ from dlx.config.experiment import Experiment
 from dlx.config.load import load_experiment, load_experiment_and_data
 from dlx.core.definition import Definition
 from dlx.core.errors import CheckpointError, RunError, UsageError
+from dlx.core.settings import Training
 from dlx.core.types import Examples
 from dlx.data.splits import Indices
 from dlx.engine.error_surface import ErrorSurface, without_chance
 from dlx.engine.feed import DeviceExamples
+from dlx.engine.layout import Layout
 from dlx.engine.population import Member, initial_weights
 from dlx.tracking.checkpoints import load_tensors
 
@@ -70,17 +72,34 @@ class Subject:
     def facts(self) -> dict[str, str]:
         """Say in a line each what is looked at, by name."""
         experiment = self.experiment
-        num_parameters = self.member.recipe.layout().num_parameters
+        layout = self.member.recipe.layout()
         lines = {
             "data": describe_data(experiment.data, self.examples),
-            "model": f"{spell(experiment.model)}, {num_parameters:,} parameters",
+            "model": f"{spell(experiment.model)}, {layout.num_parameters:,} parameters",
             "loss": spell(experiment.loss),
             "prior": spell(experiment.prior) if experiment.prior else "",
             "weights": self.origin,
             "dropout": "left out: the error is that of the whole network" if self.is_thinned else "",
+            "noise": _left_out(experiment.training),
+            "batch norm": _statistics(layout),
+            "members": f"evaluated one by one: {obstacle}" if (obstacle := self.member.recipe.obstacle) else "",
             "device": f"{self.weights.device}, {str(self.weights.dtype).removeprefix('torch.')}",
         }
         return {name: line for name, line in lines.items() if line}
+
+
+def _left_out(training: Training) -> str:
+    """Say what of the training is no part of the error: noise, and what is done to gradients."""
+    kinds = {"input_noise": "on inputs", "weight_noise": "on weights"}
+    found = [f"{value:g} {kinds[name]}" for name, value in training.tunables().items() if name in kinds]
+    return f"left out: {' and '.join(found)}" if found else ""
+
+
+def _statistics(layout: Layout) -> str:
+    """Say which mean and variance batch norm takes, where there is any: of training, not those that scores use."""
+    if not any(name.rpartition(".")[2] == "running_mean" for name in layout.statistics):
+        return ""
+    return "mean and variance of the examples looked at, as in training; scores use the running ones"
 
 
 def load_subject(
