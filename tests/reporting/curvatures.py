@@ -57,6 +57,7 @@ def looked(**changes: Any) -> dict[str, Any]:
         },
         "rates": [{"optimizer": "sgd", "lr": 0.5}],
         "jacobian": None,
+        "doubt": None,
         "remarks": [],
     }
     return {**result, **changes}

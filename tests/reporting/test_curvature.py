@@ -90,6 +90,15 @@ def test_a_slope_without_curvature(distance: float | None) -> None:
     assert "a slope without any curvature" in told(at("slope", distance=distance, shape="flat"))
 
 
+@pytest.mark.parametrize(("is_surface", "remedy"), [(False, "dlx gradcheck finds where"), (True, "backward of its")])
+def test_a_wrong_gradient_is_told_first(is_surface: bool, remedy: str) -> None:
+    result = looked(doubt={"said": 2.0, "measured": 1.0}, is_surface=is_surface)
+    first = next(iter(curvature_sentences(result)))
+    assert "it says 2.000, but values of f on both sides say 1.000." in first
+    assert remedy in first
+    assert curvature_headline(result).startswith("the gradient is wrong")
+
+
 def test_sentences_on_a_network() -> None:
     text = told(network())
     assert "were the gradient 0, this would be a saddle" in text
