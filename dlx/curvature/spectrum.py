@@ -171,6 +171,7 @@ def dense_spectrum(function: PointFunction) -> Generator[AnalysisProgress, None,
     # to be as large in the half that is symmetric as in the other, which can be seen.
     bound = float(values.abs().max()) * len(values) * torch.finfo(values.dtype).eps
     bound += float((hessian - hessian.T).norm()) / 2
+    yield AnalysisProgress("eigenvalues", 1.0)
     return Spectrum(
         lowest=Extreme(float(values[0]), bound, vectors[:, 0]),
         highest=Extreme(float(values[-1]), bound, vectors[:, -1]),
@@ -209,6 +210,7 @@ def sparse_spectrum(
         yield AnalysisProgress("extreme eigenvalues", krylov.size / settings.max_steps)
         if is_outermost and products_of_highest and ritz.is_found(0, settings.tolerance):
             break
+    yield AnalysisProgress("extreme eigenvalues", 1.0)
     ritz = krylov.ritz()
     num_parameters, num_probes = len(function.theta), len(probes.bends)
     error = float(probes.bends.std()) / math.sqrt(num_probes) if num_probes > 1 else math.nan

@@ -30,7 +30,7 @@ def random_plane(values: Any = None, **more: Any) -> tuple[dict[str, Any], dict[
         "command": "landscape", "name": "digits", "kind": "random", "error": "train loss", "num_points": 122,
         "num_not_finite": int((~np.isfinite(found)).sum()), "axes": [axis, axis], "barriers": [],
         "marks": [{"name": "centre", "at": [0.0, 0.0], "value": float(found[5, 5])}],
-        "lowest": lowest, "highest": highest, **more,
+        "lowest": lowest, "highest": highest, "remarks": [], "starts_at_minimum": False, **more,
     }  # fmt: skip
     shown = {"axes": [AXIS.tolist()] * 2, "values": found.tolist(), "edges": [], "paths": [], "path_values": []}
     return result, shown
@@ -186,6 +186,16 @@ def test_paths_are_told() -> None:
     text = " ".join(landscape_sentences(result))
     assert "from step 2 on" in text
     assert "Diverged: sgd, lr 9" in text
+
+
+def test_a_start_at_the_minimum_is_told() -> None:
+    text = " ".join(landscape_sentences(surface(starts_at_minimum=True)[0]))
+    assert "The start is a minimum" in text
+    assert "First to stay" not in text
+
+
+def test_remarks_are_told() -> None:
+    assert landscape_sentences(random_plane(remarks=["It differs."])[0])[-1] == "It differs."
 
 
 def test_a_surface_without_lowest_value() -> None:
