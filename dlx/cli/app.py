@@ -26,8 +26,11 @@ app = typer.Typer(
 )
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file.")]
+ConfigOrRun = Annotated[
+    Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
+]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, as in optimizer.lr=0.01 seeds=5.")
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to it, as in optimizer.lr=0.01 seeds=5.")
 ]
 Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.", show_default=False)]
 RunsDir = Annotated[Path, typer.Option(help="Folder that the run directory is made in.")]
@@ -93,7 +96,7 @@ def cv(
 
 @app.command()
 def gradcheck(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file, or a run directory.")],
+    config: ConfigOrRun,
     overrides: Overrides = None,
     self_test: Annotated[
         bool, typer.Option("--self-test", help="Plant faults in the gradient and prove that each is found.")
@@ -117,7 +120,7 @@ def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="More of training.epochs, search.trials or cv.repeats."),
+        typer.Argument(metavar="KEY=VALUE", help="More of training.epochs, search.trials or cv.repeats."),
     ] = None,
     plugins: Plugins = None,
     quiet: Quiet = False,
@@ -151,9 +154,7 @@ def inspect(
 
 @app.command()
 def curvature(
-    config: Annotated[
-        Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
-    ],
+    config: ConfigOrRun,
     overrides: Overrides = None,
     device: Device = None,
     runs_dir: RunsDir = Path("runs"),
@@ -171,9 +172,7 @@ def curvature(
 
 @app.command()
 def landscape(
-    config: Annotated[
-        Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
-    ],
+    config: ConfigOrRun,
     overrides: Overrides = None,
     device: Device = None,
     runs_dir: RunsDir = Path("runs"),
@@ -209,10 +208,12 @@ def schema(plugins: Plugins = None) -> None:
 
 @app.command("list")
 def list_(
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="As in a config: data, model, loss ...")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="KIND", help="As in a config: data, model, loss ...; or section.")
+    ] = None,
     plugins: Plugins = None,
 ) -> None:
-    """List what a config can name, of one kind or of all."""
+    """List what a config can name, of one kind or of all, and its sections."""
     _use(plugins)
     from dlx.commands.catalogue import list_definitions
 
@@ -221,10 +222,10 @@ def list_(
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As in a config: adam, mlp, mse ...")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As in a config: adam, mlp, mse ...; or a section.")],
     plugins: Plugins = None,
 ) -> None:
-    """Describe a definition: formula, source, settings with ranges and defaults, an example to paste."""
+    """Describe a definition or a section: formula, source, settings with ranges and defaults, an example to paste."""
     _use(plugins)
     from dlx.commands.catalogue import describe_definition
 
