@@ -279,3 +279,12 @@ def main() -> None:
 
         render_error(error)
         sys.exit(error.exit_code)
+    except Exception as error:  # whatever a definition of a user's own raises; of dlx itself it is a bug
+        from dlx.core.plugins import mistake
+
+        if (text := mistake(error)) is None:
+            raise
+        from dlx.cli.render import render_error
+
+        render_error(UsageError(text))
+        sys.exit(UsageError.exit_code)

@@ -16,6 +16,7 @@ from dlx.commands.clock import Clock
 from dlx.commands.gradcheck_verdict import require_right
 from dlx.commands.subject import Subject, load_subject
 from dlx.core.errors import CheckError, UsageError
+from dlx.core.plugins import blame
 from dlx.core.records import AnalysisProgress, AnalysisStarted, Finished, Record
 from dlx.data.batches import BatchPlan, Order
 from dlx.data.splits import Indices
@@ -172,8 +173,9 @@ def _autograd(surface: ErrorSurface, theta: Tensor) -> tuple[float, Tensor]:
     try:
         return surface.gradient(theta)
     except RuntimeError as error:
-        reason = str(error).partition(". ")[0]
-        raise CheckError(f"autograd cannot go back through the model or the loss: {reason}") from error
+        reason, place = str(error).partition(". ")[0], blame(error)
+        where = f" in {place}" if place else ""
+        raise CheckError(f"autograd cannot go back through the model or the loss{where}: {reason}") from error
 
 
 @torch.enable_grad()
@@ -211,6 +213,7 @@ def _burn_in(subject: Subject, batch: Indices) -> Tensor:
     """Walk down the gradient by steps of equal length; give the weights there, [P + Q]."""
     surface, weights = subject.surface(batch), subject.weights.clone()
     theta = weights[: len(surface.theta)]
+    surface.value(theta)  # a mistake of the forward pass is none of autograd's
     for _ in range(_num_burn_in(subject)):
         _, gradient = _autograd(surface, theta)
         norm = gradient.norm()
