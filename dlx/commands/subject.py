@@ -224,7 +224,7 @@ def _require_training(run: Path) -> None:
     command = read_json(run / "run.json").get("command")
     if command not in TRAINING:
         raise RunError(
-            f"{run} is the run of an analysis (dlx {command}) and has no weights; expected one of "
+            f"{run} is the run of an analysis (dlx {command}) and has no best weights; expected one of "
             f"{' or '.join(f'dlx {each}' for each in TRAINING)}. To look again where it looked: {config}"
         )
 

@@ -214,7 +214,7 @@ def test_the_run_of_an_analysis_has_no_weights(trained: Path, tmp_path: Path) ->
     (analysis / "run.json").write_text(json.dumps({**facts, "command": "gradcheck"}))
     config = write_config(tmp_path)
     for path, overrides in ((analysis, []), (config, [f"landscape.through=[{analysis}]"])):
-        with pytest.raises(RunError, match=r"is the run of an analysis \(dlx gradcheck\) and has no weights"):
+        with pytest.raises(RunError, match=r"is the run of an analysis \(dlx gradcheck\) and has no best weights"):
             list(landscape(path, overrides, tmp_path / "looks"))
 
 

@@ -144,6 +144,32 @@ def test_every_eigenvalue_is_in_a_bar() -> None:
     assert "2 / lr for lr 0.5" in legend(figure)
 
 
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [
+        ([2.0, 30.0], (0.3, 1), (31, 60)),
+        ([-30.0, -2.0], (-60, -31), (-1, -0.3)),
+        ([-5.0, 7.0], (-15, -5), (7, 15)),
+        ([0.0, 7.0], (-1e-6, 0), (7, 15)),
+        ([3.0], (0.3, 1), (3, 6)),
+    ],
+)
+def test_the_axis_shows_where_eigenvalues_are(
+    values: list[float], low: tuple[float, float], high: tuple[float, float]
+) -> None:
+    result = looked(num_parameters=len(values), rates=[])
+    result["spectrum"] |= {"values": values, "counts": [1.0] * len(values)}
+    result["spectrum"]["lowest"]["value"], result["spectrum"]["highest"]["value"] = values[0], values[-1]
+    figure = spectrum_figure(result)
+    (axes,) = figure.axes
+    left, right = axes.get_xlim()
+    assert low[0] < left < low[1]
+    assert high[0] < right < high[1]
+    for bar in (bar for container in axes.containers for bar in container):
+        assert left < bar.get_x() < bar.get_x() + bar.get_width() < right
+    assert any(left < place < right for place in axes.get_xticks())
+
+
 def test_the_middle_of_an_estimated_density_has_no_sign() -> None:
     figure = spectrum_figure(network())
     assert [heights(figure, name) for name in ("negative", "around", "positive")] == [0, 99003, 997]

@@ -81,6 +81,28 @@ def test_heights_above_a_lowest_value_that_is_not_positive() -> None:
     assert "above" in levels.name("f")
 
 
+def test_a_valley_narrower_than_the_grid_is_no_row_of_pits() -> None:
+    """Rosenbrock's is met by some points and missed by others; its floor is one level in the relief."""
+    x, y = np.meshgrid(np.linspace(-2, 2, 51), np.linspace(-1, 3, 51))
+    values = (1 - x) ** 2 + 100 * (y - x**2) ** 2
+    levels = Levels.of(values)
+    crossed = slice(31, 46)  # x from 0.5 to 1.6: the valley is on the grid
+    pits, floor = (heights[:, crossed].min(0) for heights in (levels.height(values), levels.relief(values)))
+    assert np.ptp(pits) > 1
+    assert np.ptp(floor) == 0
+    assert (levels.relief(values) >= levels.height(values)).all()
+    high = levels.height(values) > floor.max()
+    assert (levels.relief(values) == levels.height(values))[high].all()
+    assert high.mean() > 0.7, "what is cut off is the valley alone"
+
+
+def test_a_relief_that_the_grid_resolves_is_left_as_it_is() -> None:
+    x, y = np.meshgrid(np.linspace(-1, 1, 51), np.linspace(-1, 1, 51))
+    for values in (x**2 + 100 * y**2 + 0.1, x + y, x**2 + 3 * y**2 + 1):
+        levels = Levels.of(values)
+        np.testing.assert_array_equal(levels.relief(values), levels.height(values))
+
+
 @pytest.mark.parametrize("value", [0.0, 3.0, -1e9])
 def test_a_flat_landscape_has_levels(value: float) -> None:
     assert (np.diff(Levels.of(np.full(9, value)).bounds) > 0).all()
