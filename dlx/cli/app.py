@@ -26,8 +26,11 @@ app = typer.Typer(
 )
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file.")]
+ConfigOrRun = Annotated[
+    Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
+]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, as in optimizer.lr=0.01 seeds=5.")
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to it, as in optimizer.lr=0.01 seeds=5.")
 ]
 Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.", show_default=False)]
 RunsDir = Annotated[Path, typer.Option(help="Folder that the run directory is made in.")]
@@ -90,7 +93,7 @@ def compare_optimizers(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="CONFIG... [KEY=VALUE]...",
+            metavar="CONFIG|KEY=VALUE",
             help="One or several experiments (with --cell a run), and changes to them.",
         ),
     ],
@@ -128,7 +131,7 @@ def compare_optimizers(
 
 @app.command()
 def gradcheck(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file, or a run directory.")],
+    config: ConfigOrRun,
     overrides: Overrides = None,
     self_test: Annotated[
         bool, typer.Option("--self-test", help="Plant faults in the gradient and prove that each is found.")
@@ -153,7 +156,7 @@ def resume(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...", help="More of training.epochs, search.trials, cv.repeats or compare.seeds."
+            metavar="KEY=VALUE", help="More of training.epochs, search.trials, cv.repeats or compare.seeds."
         ),
     ] = None,
     plugins: Plugins = None,
@@ -188,9 +191,7 @@ def inspect(
 
 @app.command()
 def curvature(
-    config: Annotated[
-        Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
-    ],
+    config: ConfigOrRun,
     overrides: Overrides = None,
     device: Device = None,
     runs_dir: RunsDir = Path("runs"),
@@ -208,9 +209,7 @@ def curvature(
 
 @app.command()
 def landscape(
-    config: Annotated[
-        Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
-    ],
+    config: ConfigOrRun,
     overrides: Overrides = None,
     device: Device = None,
     runs_dir: RunsDir = Path("runs"),
@@ -246,10 +245,12 @@ def schema(plugins: Plugins = None) -> None:
 
 @app.command("list")
 def list_(
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="As in a config: data, model, loss ...")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="KIND", help="As in a config: data, model, loss ...; or section.")
+    ] = None,
     plugins: Plugins = None,
 ) -> None:
-    """List what a config can name, of one kind or of all."""
+    """List what a config can name, of one kind or of all, and its sections."""
     _use(plugins)
     from dlx.commands.catalogue import list_definitions
 
@@ -258,10 +259,10 @@ def list_(
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As in a config: adam, mlp, mse ...")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As in a config: adam, mlp, mse ...; or a section.")],
     plugins: Plugins = None,
 ) -> None:
-    """Describe a definition: formula, source, settings with ranges and defaults, an example to paste."""
+    """Describe a definition or a section: formula, source, settings with ranges and defaults, an example to paste."""
     _use(plugins)
     from dlx.commands.catalogue import describe_definition
 
@@ -328,3 +329,12 @@ def main() -> None:
 
         render_error(error)
         sys.exit(error.exit_code)
+    except Exception as error:  # whatever a definition of a user's own raises; of dlx itself it is a bug
+        from dlx.core.plugins import mistake
+
+        if (text := mistake(error)) is None:
+            raise
+        from dlx.cli.render import render_error
+
+        render_error(UsageError(text))
+        sys.exit(UsageError.exit_code)

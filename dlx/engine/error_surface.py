@@ -99,6 +99,11 @@ class ErrorSurface:
         return self._member.recipe.prior is not None
 
     @property
+    def is_stackable(self) -> bool:
+        """Whether many points run at once, as members of one population."""
+        return self._member.recipe.obstacle is None
+
+    @property
     def num_examples(self) -> int:
         """Number of examples, B."""
         return self._indices.shape[1]
