@@ -79,7 +79,7 @@ def test_every_section(key: str, tmp_path: Path) -> None:
 
 
 def test_what_sections_there_are() -> None:
-    assert set(SECTIONS) == {"training", "cv", "search", "gradcheck", "curvature", "landscape"}
+    assert set(SECTIONS) == {"training", "cv", "search", "compare", "gradcheck", "curvature", "landscape"}
     text = describe_definition("search")
     assert "  space: a mapping, each value a mapping or a list, each entry any value; default {}\n" in text
     assert "  seed: a whole number >= 0 and < 4294967296; default 0\n" in text
