@@ -59,7 +59,8 @@ def obstacle(module: nn.Module) -> str | None:
         type(layer).__name__ for layer in layers if not isinstance(layer, Dense | Pointwise | Dropout | BatchNorm)
     ]
     if unknown:
-        return f"it does not know {', '.join(f'`{name}`' for name in dict.fromkeys(unknown))}"
+        names = ", ".join(f"`{name}`" for name in dict.fromkeys(unknown))
+        return f"it knows rows of dlx's own layers (Dense, Pointwise, Dropout, BatchNorm), not {names}"
     if len({id(each) for each in own}) < len(own):
         return "layers share a parameter"
     return None if all(each.requires_grad for each in own) else "some parameters do not move"

@@ -139,7 +139,8 @@ def gradcheck_sentences(result: Result) -> Iterator[str]:
             if tensor["verdict"] in ("suspicious", "wrong"):
                 yield _finding(entry, tensor)
     if result["not_by_hand"]:
-        yield f"Backprop by hand is left out: {result['not_by_hand']}."
+        also = ", and with it the planted faults" if result["self_test"] else ""
+        yield f"Backprop by hand is left out{also}: {result['not_by_hand']}."
     if result["wrong_derivatives"]:
         yield wrong_derivative_sentence(result)
     if result["first_wrong"]:

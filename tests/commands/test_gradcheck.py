@@ -105,7 +105,7 @@ def test_a_users_wrong_backward_is_found(config: Path, monkeypatch: pytest.Monke
     assert result["agreement"] == {}  # hands do not know such a layer
     assert result["v_curve"] is None
     text = " ".join(gradcheck_sentences(result))
-    assert "it does not know `Squares`" in text
+    assert "BatchNorm), not `Squares`" in text
     assert "no error against the step is measured" in text
     assert "## Step" not in (next(config.parent.glob("runs/*")) / "report.md").read_text()
 
@@ -192,11 +192,13 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     noisy = "training: {input_noise: 0.1, weight_noise: 0.02}\n"
     path.write_text(f"data: iris\nmodel: quadratic\nloss: cross_entropy\nplugins: [own.py]\n{noisy}")
-    result, (first, *_) = run(path, "gradcheck.batch_size=1000")
+    result, (first, *_) = run(path, "gradcheck.batch_size=1000", self_test=True)
     assert first.facts["noise"] == "left out: 0.1 on inputs and 0.02 on weights"
     assert first.facts["members"].startswith("evaluated one by one: vmap cannot run it")
     assert "(gradcheck.batch_size=1000 is more than there are)" in first.facts["batch"]
-    assert "Backprop by hand is left out: it does not know `Net`." in list(gradcheck_sentences(result))
+    text = " ".join(gradcheck_sentences(result))
+    assert "Backprop by hand is left out, and with it the planted faults: it knows rows of dlx's own layers" in text
+    assert "not `Net`." in text
     assert result["v_curve"]["num_entries"] == 20
 
 
