@@ -32,7 +32,8 @@ class CrossSection:
     def __init__(self, surface: ErrorSurface, origin: Tensor, directions: Tensor) -> None:
         self._surface = surface
         self._basis = torch.cat([origin[None], directions])
-        self._rows, self._parts = surface.rows_per_chunk(), self._first_outputs()
+        self._rows = surface.rows_per_chunk()
+        self._parts = self._first_outputs()
 
     @torch.no_grad()
     def _first_outputs(self) -> list[Tensor]:

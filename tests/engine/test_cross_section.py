@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,7 @@ def test_a_layer_that_only_calls_itself_linear_is_computed(tmp_path: Path, monke
 def sizes_of_runs(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """Collect how many examples are taken at once."""
     found: set[int] = set()
-    compute = EmpiricalRisk.value_behind
+    compute: Callable[..., Tensor] = EmpiricalRisk.value_behind
 
     def spy(self: EmpiricalRisk, theta: Tensor, shares: Tensor, parts: list[Tensor]) -> Tensor:
         found.update(part.shape[2] for part in parts)

@@ -138,7 +138,7 @@ CONSTANT = torch.arange(12.0).view(3, 4) / 10
         lambda x: ((y := x @ CONSTANT)[0], y.neg()),  # a result is a part of it
         lambda x: ((row := (y := x @ CONSTANT)[0]).exp(), y.neg() + row),  # a view of it is read later
         lambda x: (y := x @ CONSTANT, y.mT * y.mT)[1:],  # twice in one call
-        lambda x: ((y := (x @ CONSTANT).sum(0)) + x @ CONSTANT,),  # the result is larger
+        lambda x: ((x @ CONSTANT).sum(0) + x @ CONSTANT,),  # the result is larger
         lambda x: ((x @ CONSTANT) > 1,),  # the result is of another dtype
         lambda x: ((x @ CONSTANT).exp().mT[0], (x @ CONSTANT).exp().neg()),  # made once, read under two names
     ],
