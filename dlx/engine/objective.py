@@ -182,8 +182,8 @@ class EmpiricalRisk:
 
     @torch.no_grad()
     def outputs(self, theta: Tensor, length: int) -> Tensor:
-        """Give what the models give for runs of the current batch, each run by itself, [M, runs * length, C]."""
-        return torch.cat([self._outputs(theta, run)[0] for run in self._batch.runs(length)], 1)
+        """Give what the models give for the last examples of the current batch without the others, [M, length, C]."""
+        return self._outputs(theta, self._batch.runs(length)[-1])[0]
 
     def value_behind(self, theta: Tensor, shares: Tensor, parts: Sequence[Tensor]) -> Tensor:
         """Give the values at the rows of theta, [M], on the current batch, its first layer being combined from parts.
