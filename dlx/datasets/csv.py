@@ -25,7 +25,7 @@ class Csv(Table):
     """CSV: a table of your own in a text file, its first row the names of the columns, in UTF-8.
 
     Rows without any value are left out. Numbers have a decimal point. A column is text where most of its values are no
-    numbers.
+    numbers; true and false are texts, too.
 
     Source:
         RFC 4180, read with polars.
@@ -37,6 +37,14 @@ class Csv(Table):
     missing_values: Annotated[tuple[str, ...], Field(strict=False)] = MISSING
     """What a cell says where a value is missing."""
 
+    def header(self) -> list[str]:
+        """Give the names of the columns.
+
+        Raises:
+            DataError: If there is no such file, or its first row are no names.
+        """
+        return _header(Path(self.path), self.separator)
+
     def read(self) -> Sheet:
         """Read the file.
 
@@ -46,7 +54,7 @@ class Csv(Table):
         import polars as pl
 
         path = Path(self.path)
-        names = _header(path, self.separator)
+        names = self.header()
         frame = self._parse(path, names)
         is_row = ~frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
         rows: Sequence[int] = range(2, len(frame) + 2)

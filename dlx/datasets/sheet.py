@@ -84,11 +84,11 @@ class Sheet:
 
         series = self.frame[name]
         kind = series.dtype
-        if isinstance(kind, pl.Categorical | pl.Enum) or (is_text and (kind.is_numeric() or kind == pl.Boolean)):
+        if isinstance(kind, pl.Categorical | pl.Enum | pl.Boolean) or (is_text and kind.is_numeric()):
             series = series.cast(pl.String)
         if series.dtype == pl.String:
             return series if is_text else self._text_or_numbers(series)
-        if kind.is_numeric() or kind in (pl.Boolean, pl.Null):
+        if kind.is_numeric() or kind == pl.Null:
             return self._numbers(series.cast(pl.Float64))
         if kind.is_temporal():
             raise self._dates(name)
@@ -116,6 +116,8 @@ class Sheet:
                 series.name,
                 index,
             )
+        if series.str.contains("^(?i:true|false)$").all():
+            return series.str.to_lowercase()  # as polars writes them where it takes the whole column for truth values
         if any(series.str.contains(pattern).all() for pattern in DATES):
             raise self._dates(series.name)
         return series

@@ -65,7 +65,7 @@ class Table(Dataset):
         for key in ("target", "features", "ignore", "categorical"):
             names = self.targets if key == "target" else getattr(self, key) or ()
             sheet.require(names, key)
-        targets, task, target_names, notes = self._load_targets(sheet)
+        targets, task, target_names, notes = self.load_targets(sheet)
         kept = {name: sheet.frame[name].to_numpy() for name in self._split_columns(sheet)}
         features = self._feature_names(sheet)
         table, inputs, more = self._load_inputs(sheet, features)
@@ -101,7 +101,7 @@ class Table(Dataset):
             raise sheet.fault("no column is left as an input; the table needs one beside the target")
         return names
 
-    def _load_targets(self, sheet: Sheet) -> tuple[Any, Task, tuple[str, ...], list[str]]:
+    def load_targets(self, sheet: Sheet) -> tuple[Any, Task, tuple[str, ...], list[str]]:
         """Give the targets, what they are, the names of classes or columns, and what is to be said of them."""
         columns = []
         for name in self.targets:
