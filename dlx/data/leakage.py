@@ -23,10 +23,14 @@ def num_copies(examples: Examples) -> int:
 def num_known(examples: Examples, parts: Parts) -> dict[str, int]:
     """Count for each other part the examples that the training part has, too; a part without such is left out."""
     hashes = row_hashes(examples)
-    learned = np.unique(hashes[parts.train])
-    others = {name: indices for name, indices in parts.named().items() if name != "train"}
-    found = {name: int(np.isin(hashes[indices], learned).sum()) for name, indices in others.items()}
-    return {name: count for name, count in found.items() if count}
+    learned = np.sort(hashes[parts.train])
+    found = {}
+    for name, indices in parts.named().items():
+        place = np.searchsorted(learned, hashes[indices]).clip(max=len(learned) - 1)
+        count = int((learned[place] == hashes[indices]).sum())
+        if count and name != "train":
+            found[name] = count
+    return found
 
 
 def row_hashes(examples: Examples) -> Hashes:

@@ -14,16 +14,18 @@ MIN_ROWS = 10
 
 def of_column(series: pl.Series) -> Iterator[str]:
     """Say whether an input is constant, or looks like a number or name of the row."""
-    name, count = series.name, len(series)
-    num_values = series.n_unique()
-    if num_values == 1:
+    name, low = series.name, series.min()
+    if low == series.max() and not series.null_count():
         yield f"`{name}` is the same in every row, so nothing can be learned from it (data.ignore: [{name}])"
-    elif num_values == count >= MIN_ROWS and (not series.dtype.is_numeric() or _counts(series)):
+    elif len(series) >= MIN_ROWS and (
+        _counts(series) if series.dtype.is_numeric() else series.n_unique() == len(series)
+    ):
         yield f"`{name}` looks like an identifier of the row, which tells nothing of others (data.ignore: [{name}])"
 
 
 def _counts(series: pl.Series) -> bool:
-    """Whether numbers, all different, are consecutive whole ones."""
+    """Whether numbers are consecutive whole ones, each once."""
     low, high = series.min(), series.max()
-    is_whole = bool((series == series.floor()).all())
-    return is_whole and isinstance(low, float) and isinstance(high, float) and high - low == len(series) - 1
+    if not (isinstance(low, float) and isinstance(high, float) and high - low == len(series) - 1):
+        return False  # counting different numbers takes long
+    return bool((series == series.floor()).all()) and series.n_unique() == len(series)
