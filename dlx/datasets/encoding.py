@@ -48,13 +48,12 @@ def fitted_column(sheet: Sheet, series: pl.Series, max_categories: int, is_imput
     return Column(name, tuple(texts), bool(num_missing))
 
 
-def encode(sheet: Sheet, table: Sequence[Column], texts: Sequence[str], unseen: Literal["error", "ignore"]) -> Any:
+def encode(sheet: Sheet, table: Sequence[Column], unseen: Literal["error", "ignore"]) -> Any:
     """Turn columns into a matrix of features.
 
     Args:
         sheet: The table.
         table: How its columns become features.
-        texts: Columns that are texts whatever is in them.
         unseen: What becomes of a text that is no category: refused, or 0 in all of them.
 
     Returns:
@@ -69,7 +68,7 @@ def encode(sheet: Sheet, table: Sequence[Column], texts: Sequence[str], unseen: 
     width = sum(len(column.feature_names) for column in table)
     inputs, place = np.zeros((len(sheet.frame), width)), 0
     for column in table:
-        series = sheet.column(column.name, column.categories is not None or column.name in texts)
+        series = sheet.column(column.name, column.categories is not None)
         if column.categories is None:
             if not series.dtype.is_numeric():
                 raise sheet.fault(f"expected a number, found `{shown(series[0])}`", column.name, 0)

@@ -21,6 +21,8 @@ DATES = (
 )
 """How dates are written: with the year first or last, a time after it or none."""
 
+TRUTH = "^(?i:true|false)$"
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -87,6 +89,8 @@ class Sheet:
         if isinstance(kind, pl.Categorical | pl.Enum | pl.Boolean) or (is_text and kind.is_numeric()):
             series = series.cast(pl.String)
         if series.dtype == pl.String:
+            if series.str.contains(TRUTH).all():
+                return series.str.to_lowercase()  # as polars writes them where it knows the column as truth values
             return series if is_text else self._text_or_numbers(series)
         if kind.is_numeric() or kind == pl.Null:
             return self._numbers(series.cast(pl.Float64))
@@ -116,8 +120,6 @@ class Sheet:
                 series.name,
                 index,
             )
-        if series.str.contains("^(?i:true|false)$").all():
-            return series.str.to_lowercase()  # as polars writes them where it takes the whole column for truth values
         if any(series.str.contains(pattern).all() for pattern in DATES):
             raise self._dates(series.name)
         return series

@@ -83,7 +83,7 @@ class Table(Dataset):
             series = sheet.column(name, name in self.categorical)
             table.append(fitted_column(sheet, series, self.max_categories, self.missing == "impute"))
             notes += remarks.of_column(series)
-        return tuple(table), encode(sheet, table, self.categorical, self.unseen), notes
+        return tuple(table), encode(sheet, table, self.unseen), notes
 
     def _split_columns(self, sheet: Sheet) -> list[str]:
         """Name the columns that the split reads, as far as there are such."""

@@ -84,6 +84,15 @@ def test_a_cell_of_a_search_is_the_same_alone(tmp_path: Path, monkeypatch: pytes
     assert isinstance(last, Finished)
 
 
+@pytest.mark.parametrize("target", ["floor", "city"])
+def test_one_column_with_holes(target: str, tmp_path: Path) -> None:
+    frame = flats(holes=True).with_columns(pl.col("city").fill_null("Rom"))
+    more = ["data.features=[size]", f"data.target={target}", "training.epochs=1"]
+    more += ["loss=cross_entropy"] if target == "city" else ["data.task=regression"]
+    run = finish(train(write(tmp_path, frame=frame), more, tmp_path / "runs"))
+    assert (run / "report.md").exists()
+
+
 def test_copies_across_the_split_are_said(tmp_path: Path) -> None:
     frame = flats(20)
     records = train(write(tmp_path, frame=pl.concat([frame, frame])), ["training.epochs=1"], tmp_path / "runs")

@@ -121,6 +121,15 @@ def test_numbers_as_texts(tmp_path: Path) -> None:
     assert load(tmp_path, text, categorical=("zip",)).feature_names == ("zip=0711", "zip=711")
 
 
+@pytest.mark.parametrize("last", ["1", "1.5"])  # with the second polars must read all as texts
+def test_truth_values(last: str, tmp_path: Path) -> None:
+    rows = [f"{number},True,FALSE,{number}" for number in range(150)] + [f"{last},false,true,7"]
+    examples = load(tmp_path, "\n".join(["x,a,b,y", *rows, ""]))
+    assert examples.feature_names == ("x", "a=false", "a=true", "b=false", "b=true")
+    assert examples.inputs[[0, -1], 1:].tolist() == [[0, 1, 1, 0], [1, 0, 0, 1]]
+    assert examples.inputs[-1, 0] == float(last)
+
+
 def test_a_text_after_many_numbers_is_found(tmp_path: Path) -> None:
     rows = [f"{number},{number}" for number in range(300)]
     rows[250] = "oops,250"
@@ -168,9 +177,9 @@ def test_texts_that_were_not_learned(tmp_path: Path) -> None:
     path = tmp_path / "new.csv"
     path.write_text("x,y\nblue,1\ngreen,2\n")
     sheet = Csv(path=str(path), target="y").read()
-    assert encode(sheet, learned.table, (), "ignore").tolist() == [[1, 0], [0, 0]]
+    assert encode(sheet, learned.table, "ignore").tolist() == [[1, 0], [0, 0]]
     with pytest.raises(DataError, match="row 3, column `x`: the text `green` was not"):
-        encode(sheet, learned.table, (), "error")
+        encode(sheet, learned.table, "error")
 
 
 @pytest.mark.parametrize(
