@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 MIN_ROWS = 10
 """Rows from which on a column with a different value in each looks like an identifier."""
+MAX_SPREAD = 2
+"""Whole numbers between the first and the last that there may be for each row, so that they look like its number."""
 
 
 def of_column(series: pl.Series) -> Iterator[str]:
@@ -24,8 +26,8 @@ def of_column(series: pl.Series) -> Iterator[str]:
 
 
 def _counts(series: pl.Series) -> bool:
-    """Whether numbers are consecutive whole ones, each once."""
+    """Whether numbers are whole ones, each once, with few left out between the first and the last."""
     low, high = series.min(), series.max()
-    if not (isinstance(low, float) and isinstance(high, float) and high - low == len(series) - 1):
+    if not (isinstance(low, float) and isinstance(high, float) and high - low < MAX_SPREAD * len(series)):
         return False  # counting different numbers takes long
     return bool((series == series.floor()).all()) and series.n_unique() == len(series)

@@ -188,7 +188,9 @@ def test_texts_that_were_not_learned(tmp_path: Path) -> None:
         (lambda number: 7, "`x` is the same in every row"),
         (lambda number: 100 + number, "`x` looks like an identifier"),
         (lambda number: f"name {number}", "`x` looks like an identifier"),
-        (lambda number: 2 * number, None),
+        (lambda number: number + number // 3, "`x` looks like an identifier"),
+        (lambda number: 5 * number, None),
+        (lambda number: number + number / 100, None),
         (lambda number: number % 5, None),
     ],
 )
