@@ -151,6 +151,22 @@ def gradcheck(
 
 
 @app.command()
+def init(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="A CSV or Parquet file.")],
+    target: Annotated[
+        list[str], typer.Option(metavar="COLUMN", help="The column to predict; may be given again for several.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The config; the table's name with .yaml unless given.")
+    ] = None,
+) -> None:
+    """Look at a table of your own and write a config that trains on it, every choice explained."""
+    from dlx.commands.init import init as command
+
+    sys.stdout.write(command(table, target, out))
+
+
+@app.command()
 def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
     overrides: Annotated[

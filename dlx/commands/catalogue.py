@@ -93,7 +93,7 @@ def _section_description(key: str) -> str:
 
 
 def _description(key: str, cls: type[Definition]) -> str:
-    definition = cls.model_validate({})
+    definition = cls.example()
     plugin = plugin_of(cls)
     parts = [f"{definition.name} ({cls.family})", inspect.getdoc(cls) or ""]
     parts += [f"From the plugin {plugin.file.path}"] if plugin else []

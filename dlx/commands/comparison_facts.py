@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 
-from dlx.commands.facts import describe_data, spell, spell_training
+from dlx.commands.facts import describe_data, describe_notes, spell, spell_training
 from dlx.comparison.protocol import Contest
 
 
@@ -27,6 +27,7 @@ def describe_comparison(contests: Sequence[Contest]) -> dict[str, str]:
         "reference": _of_each(contests, lambda each: each.reference),
         "protocol": _of_each(contests, budget_text),
         "judged by": _of_each(contests, judged_text),
+        "notes": _of_each(contests, lambda each: describe_notes(each.examples)),
         "splits": _of_each(contests, splits_text),
         "members": _of_each(contests, lambda each: f"trained one by one: {each.obstacle}" if each.obstacle else ""),
         "device": f"{first.device}, {first.experiment.dtype}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 from dlx.commands.plan import Plan
@@ -11,6 +12,7 @@ from dlx.core.definition import Dataset, Definition
 from dlx.core.settings import Split
 from dlx.core.types import Examples
 from dlx.data.batches import num_steps
+from dlx.data.leakage import num_copies, num_known
 from dlx.data.splits import Splitter, is_stratified
 
 
@@ -23,6 +25,7 @@ def describe(plan: Plan) -> dict[str, str]:
     experiment = plan.experiment
     lines = {
         "data": describe_data(experiment.data, plan.examples),
+        "notes": "; ".join([*plan.examples.notes, *_known_before(plan)]),
         "split": _split(plan),
         "model": f"{spell(experiment.model)}, {plan.recipe.layout().num_parameters:,} parameters",
         "loss": spell(experiment.loss),
@@ -45,6 +48,23 @@ def describe_data(data: Dataset, examples: Examples) -> str:
     if examples.task == "regression" and data.target_scale != data.scale:
         scales += f", target scale {data.target_scale}"
     return f"{data.name}, {len(examples)} examples, {examples.inputs.shape[1]} features, {kind}, {scales}"
+
+
+def _known_before(plan: Plan) -> Iterator[str]:
+    """Say of a user's table, where rows may stand twice by mistake, how much of each part is in the training part."""
+    if not plan.examples.table:
+        return
+    parts = plan.members[0].parts
+    for name, count in num_known(plan.examples, parts).items():
+        whole = len(parts.named()[name])
+        yield f"{count} of {whole} {name} examples are also in the training part, so their scores flatter"
+
+
+def describe_notes(examples: Examples) -> str:
+    """Say what else should be known of the data where every example is held out once."""
+    copies = num_copies(examples) if examples.table else 0
+    leak = f"{copies} examples are copies of others; in two folds their scores flatter"
+    return "; ".join([*examples.notes, *([leak] if copies else [])])
 
 
 def _split(plan: Plan) -> str:

@@ -108,7 +108,7 @@ def _on_one_batch(member: Member) -> Member:
 
 
 def _scaled(values: Floats, scale: Affine | None) -> Floats:
-    return values if scale is None else (values - scale.shift) / scale.scale
+    return values if scale is None else scale.apply(values)
 
 
 def _anatomy(plan: Plan, member: Member, population: Population) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def _calibration(part: str, learners: Sequence[Learner], diagrams: Sequence[Sums
 def _regions(plan: Plan, learners: Sequence[Learner]) -> dict[str, Any] | None:
     """Give the class that the first seed predicts at each point of a grid, and how many seeds agree with it."""
     examples, compared = plan.examples, learners[:MAX_SEEDS]
-    if examples.inputs.shape[1:] != (2,):
+    if examples.inputs.shape[1:] != (2,) or examples.has_missing:
         return None
     x, y = (_span(column, GRID) for column in examples.inputs.T)
     points = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)

@@ -71,7 +71,8 @@ def prepare(experiment: Experiment, examples: Examples) -> torch.device:
     """
     device = choose_device(experiment.device)
     prepare_torch(experiment.threads, experiment.tf32)
-    if not np.isfinite(examples.inputs).all() or not np.isfinite(examples.targets).all():
+    is_bad = np.isinf if examples.has_missing else lambda values: ~np.isfinite(values)
+    if is_bad(examples.inputs).any() or not np.isfinite(examples.targets).all():
         raise DataError(f"the data of `{experiment.data.name}` hold values that are not finite")
     return device
 

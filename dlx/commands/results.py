@@ -123,6 +123,7 @@ def preprocessing(members: Sequence[Member], examples: Examples) -> dict[str, An
         "task": examples.task,
         "features": list(examples.feature_names),
         "targets": list(examples.target_names),
+        **({"table": [dataclasses.asdict(column) for column in examples.table]} if examples.table else {}),
         "members": [
             {
                 "seed": member.cell.seed,
@@ -135,4 +136,5 @@ def preprocessing(members: Sequence[Member], examples: Examples) -> dict[str, An
 
 
 def _constants(scale: Affine) -> dict[str, list[float]]:
-    return {"shift": scale.shift.tolist(), "scale": scale.scale.tolist()}
+    fill = {} if scale.fill is None else {"fill": scale.fill.tolist()}
+    return {"shift": scale.shift.tolist(), "scale": scale.scale.tolist(), **fill}

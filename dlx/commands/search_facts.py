@@ -6,7 +6,7 @@ import json
 import shlex
 from itertools import product
 
-from dlx.commands.facts import describe_data, spell, spell_training
+from dlx.commands.facts import describe_data, describe_notes, spell, spell_training
 from dlx.commands.search_results import fold_kind
 from dlx.search.study import Setup
 
@@ -20,6 +20,7 @@ def describe_search(setup: Setup) -> dict[str, str]:
     experiment = setup.experiment
     lines = {
         "data": describe_data(experiment.data, setup.examples),
+        "notes": describe_notes(setup.examples),
         "folds": _folds(setup),
         "search": _search(setup),
         "score": f"{setup.score} of the held-out folds, {'higher' if setup.higher_is_better else 'lower'} is better",

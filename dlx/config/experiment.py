@@ -187,6 +187,13 @@ def section_yaml(key: str, section: BaseModel) -> str:
     return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
 
 
+def flow_yaml(values: Sequence[str]) -> str:
+    """Write texts as a list on one line, in quotes where our reader would take one for something else."""
+    return yaml.dump(
+        list(values), Dumper=_Dumper, allow_unicode=True, width=float("inf"), default_flow_style=True
+    ).rstrip("\n")
+
+
 def json_schema() -> dict[str, Any]:
     """Describe the config as a JSON Schema (2020-12), for editors that complete and check YAML.
 

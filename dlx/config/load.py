@@ -17,6 +17,7 @@ from dlx.config.diagnostics import Fault, KeyPath, describe, render
 from dlx.config.experiment import Experiment, SurfaceExperiment
 from dlx.config.explain import explain, problems
 from dlx.config.keys import chosen, value_at
+from dlx.config.paths import with_absolute_paths
 from dlx.config.plugins import read_config
 from dlx.config.source import Source, read_source
 from dlx.core.definition import Dataset
@@ -98,7 +99,7 @@ def _read_experiment(path: Path, overrides: Sequence[str], plugins: Sequence[Pat
             f"{path} names a `surface`, a formula that stands for data, model and loss, but here there must be data, "
             f"model and loss; a config of a surface is for: {', '.join(SURFACE_COMMANDS)}"
         )
-    return read_config(path, overrides, plugins, Experiment)
+    return with_absolute_paths(read_config(path, overrides, plugins, Experiment))
 
 
 def load_experiment_and_data(

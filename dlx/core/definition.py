@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
@@ -58,6 +58,12 @@ class Definition(BaseModel, ABC):
     def more_keys(cls, values: Mapping[str, Any]) -> list[str]:
         """Name the keys that are valid beside the fields, given the values that are there."""
         return []
+
+    @classmethod
+    def example(cls) -> Self:
+        """Build it with its defaults; a field that has none says what stands for it (``Field(examples=[...])``)."""
+        required = {name: field for name, field in cls.model_fields.items() if field.is_required()}
+        return cls.model_validate({name: (field.examples or [None])[0] for name, field in required.items()})
 
     def structure(self) -> dict[str, Any]:
         """Give every field that all members of a population must share."""

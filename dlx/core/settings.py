@@ -30,6 +30,12 @@ class TunableMarker:
     """Marks a field whose value may differ between the members of one population."""
 
 
+class FileMarker:
+    """Marks a text that is the path of a file: one that is relative starts from the folder of the config."""
+
+
+FilePath = Annotated[str, Field(min_length=1), FileMarker()]
+
 T = TypeVar("T")
 Tunable = Annotated[T, TunableMarker()]
 

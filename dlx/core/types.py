@@ -26,16 +26,39 @@ Sums = dict[str, "torch.Tensor"]
 
 
 @dataclass(frozen=True)
+class Column:
+    """How a column of a user's table became features.
+
+    Attributes:
+        name: Its name in the table.
+        categories: Its texts, sorted, each a feature that is 0 or 1; None where it is a number and one feature.
+        has_missing: Whether one feature more says that the value is missing. A missing number is NaN in the inputs.
+    """
+
+    name: str
+    categories: tuple[str, ...] | None = None
+    has_missing: bool = False
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of its features, in their order."""
+        known = [self.name] if self.categories is None else [f"{self.name}={each}" for each in self.categories]
+        return [*known, f"{self.name} is missing"] if self.has_missing else known
+
+
+@dataclass(frozen=True)
 class Examples:
     """A data set in memory.
 
     Attributes:
-        inputs: Raw inputs, [N, D], float64.
+        inputs: Raw inputs, [N, D], float64; NaN only where a column of ``table`` has missing numbers.
         targets: Classes as int64 [N] in 0..C-1, or values as float64 [N, C].
         task: What kind of target this is.
         feature_names: One name per input feature, length D.
         target_names: One name per class, or one per target column, length C.
         columns: Values of columns that are no inputs, [N] each, by name: groups, predefined folds.
+        table: Where the features come from, if from a user's table; their order is that of the features.
+        notes: What whoever trains on these data should know, a sentence each.
     """
 
     inputs: np.ndarray[Any, np.dtype[np.float64]]
@@ -44,6 +67,8 @@ class Examples:
     feature_names: tuple[str, ...]
     target_names: tuple[str, ...]
     columns: Mapping[str, np.ndarray[Any, np.dtype[Any]]] = field(default_factory=dict)
+    table: tuple[Column, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -52,6 +77,11 @@ class Examples:
     def column_names(self) -> list[str]:
         """Names of all columns: the features, then those that are no inputs."""
         return [*self.feature_names, *self.columns]
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether inputs may be NaN, for a value fitted on the training part to take their place."""
+        return any(column.has_missing and column.categories is None for column in self.table)
 
     def column(self, name: str) -> np.ndarray[Any, np.dtype[Any]]:
         """Give the raw values of a column, [N].

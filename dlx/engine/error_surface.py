@@ -28,9 +28,7 @@ CHUNK_BYTES = 1 << 21
 MAX_ROWS = 1024
 """Points in a chunk at most."""
 
-BLOCK_BYTES = 1 << 22
-"""The same for a run of the examples, where the points of a chunk would be few otherwise."""
-FEW_ROWS, FEW_EXAMPLES = 24, 16
+FEW_ROWS, FEW_EXAMPLES = 12, 16
 """Points in a chunk, and examples in a run, below which a call costs more than what it computes."""
 
 CHUNKS_PER_TASK = 16
@@ -222,8 +220,8 @@ class ErrorSurface:
         rows, num_examples = self.rows_per_chunk(), self.num_examples
         if rows >= FEW_ROWS or self.theta.device.type != "cpu":
             return rows, num_examples
-        rows = self._even(BLOCK_BYTES // (self.layout.num_parameters * self.theta.itemsize), FEW_ROWS)
-        most = max(FEW_EXAMPLES, BLOCK_BYTES // (rows * self._width * self.theta.itemsize))
+        rows = self._even(CHUNK_BYTES // (self.layout.num_parameters * self.theta.itemsize), FEW_ROWS)
+        most = max(FEW_EXAMPLES, CHUNK_BYTES // (rows * self._width * self.theta.itemsize))
         num_runs = -(-num_examples // most)
         return rows, -(-num_examples // num_runs)
 

@@ -54,6 +54,7 @@ class RowAffine:
     Attributes:
         shift: [M, 1, D].
         scale: [M, 1, D].
+        fill: Scaled values that take the place of missing ones (NaN), [M, 1, D]; None where none is missing.
         numbers: Which of the distinct maps each row has, length M.
         rows: A row that has it, for each distinct map.
     """
@@ -61,7 +62,10 @@ class RowAffine:
     def __init__(self, maps: Sequence[Affine], like: Tensor) -> None:
         shift, scale = (np.stack([getattr(each, name) for each in maps])[:, None] for name in ("shift", "scale"))
         self.shift, self.scale, self._inverse = (torch.from_numpy(x).to(like) for x in (shift, scale, 1 / scale))
-        keys = [each.tobytes() for each in np.concatenate([shift, scale], 1)]
+        fill = np.stack([shift[row, 0] if each.fill is None else each.fill for row, each in enumerate(maps)])[:, None]
+        has_missing = any(each.fill is not None for each in maps)
+        self.fill = torch.from_numpy((fill - shift) / scale).to(like) if has_missing else None
+        keys = [each.tobytes() for each in np.concatenate([shift, scale, fill], 1)]
         distinct = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         self.numbers = [distinct[key] for key in keys]
         self.rows = [self.numbers.index(number) for number in distinct.values()]
@@ -73,11 +77,12 @@ class RowAffine:
 
     def apply_(self, raw: Tensor) -> Tensor:
         """Scale in place, [..., M, B, D]."""
-        return raw.sub_(self.shift).mul_(self._inverse)
+        return _filled(raw.sub_(self.shift).mul_(self._inverse), self.fill)
 
     def apply_each(self, raw: Tensor) -> Tensor:
         """Scale all examples, [N, D], by each distinct map, [U, N, D], to the bits that ``apply_`` gives."""
-        return raw.sub(self.shift[self.rows]).mul_(self._inverse[self.rows])
+        fill = None if self.fill is None else self.fill[self.rows]
+        return _filled(raw.sub(self.shift[self.rows]).mul_(self._inverse[self.rows]), fill)
 
 
 class _Column:
@@ -134,6 +139,10 @@ class Feed:
             block = indices[start : start + size]
             inputs, targets = self._inputs.take(block).unbind(0), self._targets.take(block).unbind(0)
             yield from zip(inputs, targets, weights[start : start + size].unbind(0), strict=True)
+
+
+def _filled(scaled: Tensor, fill: Tensor | None) -> Tensor:
+    return scaled if fill is None else torch.where(scaled.isnan(), fill, scaled)
 
 
 def _take(source: Tensor, indices: Tensor) -> Tensor:

@@ -178,7 +178,8 @@ class MemberFactory:
     def _scale(self, parts: Parts, method: Scale, what: str) -> Affine:
         key = id(parts), method, what
         if key not in self._scales:
-            self._scales[key] = fit_scale(method, getattr(self._examples, what)[parts.train])
+            has_missing = what == "inputs" and self._examples.has_missing
+            self._scales[key] = fit_scale(method, getattr(self._examples, what)[parts.train], has_missing)
         return self._scales[key]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from dlx.core.types import Examples
 
-PACKAGES = ("dlx", "torch", "numpy", "scikit-learn", "safetensors", "pydantic", "matplotlib")
+PACKAGES = ("dlx", "torch", "numpy", "scikit-learn", "safetensors", "pydantic", "matplotlib", "polars")
 
 
 def describe_environment(device: str, threads: int, folder: Path) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         ("curvature", {"--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
         ("landscape", {"--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
         ("config", {"--plugin"}),
+        ("init", {"--target", "--out"}),
         ("schema", {"--plugin"}),
         ("list", {"--plugin"}),
         ("describe", {"--plugin"}),
@@ -76,7 +77,7 @@ def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
     group: Any = typer.main.get_command(app)
     assert set(group.commands) == {
         "train", "cv", "gradcheck", "curvature", "landscape", "resume", "inspect", "config", "schema", "list",
-        "describe", "compare-optimizers",
+        "describe", "compare-optimizers", "init",
     }  # fmt: skip
     options = {
         name

@@ -2,22 +2,20 @@
 
 import numpy as np
 import pytest
+from tables import write_table
 
 from dlx.core.definition import Dataset
 from dlx.core.registry import registered
 from dlx.core.types import Examples
 
-# Those that need settings (a path) have their own tests.
-READY = {
-    name: cls
-    for name, cls in registered(Dataset).items()
-    if not any(field.is_required() for field in cls.model_fields.values())
-}
 
-
-@pytest.fixture(scope="module", params=READY)
-def loaded(request: pytest.FixtureRequest) -> tuple[Dataset, Examples]:
-    dataset = READY[request.param]()
+@pytest.fixture(scope="module", params=registered(Dataset))
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Examples]:
+    cls = registered(Dataset)[request.param]
+    needed = {name for name, field in cls.model_fields.items() if field.is_required()}
+    given = write_table(tmp_path_factory.mktemp("table"), request.param) if needed else {}
+    assert given.keys() == needed, "settings without a default need a table of tests/tables.py"
+    dataset = cls(**given)
     return dataset, dataset.load()
 
 

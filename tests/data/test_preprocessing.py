@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from dlx.data.preprocessing import Affine, fit_scale
@@ -61,3 +63,33 @@ def test_values_are_left_alone(raw: np.ndarray) -> None:
     for method in ("standard", "minmax", "none"):
         fit_scale(method, raw)
     assert np.array_equal(raw, before)
+
+
+PIPELINES = {"none": [], "standard": [StandardScaler()], "minmax": [MinMaxScaler()]}
+
+
+@pytest.mark.parametrize("method", PIPELINES)
+def test_missing_values_are_scikit_learns_mean_of_the_training_part(method: str, raw: np.ndarray) -> None:
+    holes = np.where(np.random.default_rng(1).random(raw.shape) < 0.3, np.nan, raw)
+    train, rest = holes[:25], holes[25:]
+    oracle = make_pipeline(*PIPELINES[method], SimpleImputer()).fit(train)
+    scale = fit_scale(method, train, has_missing=True)
+    for values in (train, rest):
+        np.testing.assert_allclose(scale.apply(values), oracle.transform(values), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", PIPELINES)
+def test_a_column_without_a_value_in_the_training_part(method: str, raw: np.ndarray) -> None:
+    raw[:25, 2] = np.nan
+    scale = fit_scale(method, raw[:25], has_missing=True)
+    assert scale.fill is not None
+    assert (scale.shift[2], scale.scale[2], scale.fill[2]) == (0, 1, 0)
+    assert np.isfinite(scale.apply(raw)).all()
+
+
+@pytest.mark.parametrize("method", PIPELINES)
+def test_where_nothing_is_missing_the_scale_is_the_same(method: str, raw: np.ndarray) -> None:
+    plain, filled = fit_scale(method, raw), fit_scale(method, raw, has_missing=True)
+    assert np.array_equal(plain.shift, filled.shift)
+    assert np.array_equal(plain.scale, filled.scale)
+    np.testing.assert_allclose(filled.fill, raw.mean(0), rtol=1e-12)
