@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from dlx import __version__
+from dlx.cli.options import Config, Device, Json, Name, Overrides, Plugins, Quiet, RunsDir
+from dlx.cli.runs import runs_app
 from dlx.core.errors import DlxError, UsageError
 
 app = typer.Typer(
@@ -25,21 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file.")]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, as in optimizer.lr=0.01 seeds=5.")
-]
-Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.", show_default=False)]
-RunsDir = Annotated[Path, typer.Option(help="Folder that the run directory is made in.")]
-Name = Annotated[str | None, typer.Option(help="Name of the experiment in the run directory's name.")]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", help="Print the run directory on stdout and nothing else but warnings and errors.")
-]
-Plugins = Annotated[
-    list[Path] | None,
-    typer.Option("--plugin", metavar="FILE", help="A Python file with definitions of your own; may be given again."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print result.json on stdout and nothing else there.")]
+app.add_typer(runs_app, name="runs")
 
 
 @app.command()

@@ -81,6 +81,7 @@ def train_result(experiment: Experiment, populations: Sequence[Population], data
         **({"loss_remark": remark} if remark else {}),
         "split_seed": experiment.data.split.seed,
         "metrics": [metric.name for metric in experiment.metrics],
+        "higher_is_better": {metric.name: metric.higher_is_better for metric in experiment.metrics},
         "members": members,
         "summary": {
             "num_members": len(finished),

@@ -56,9 +56,7 @@ def _of_training(result: Result) -> Iterator[RunScore]:
     for part in reversed(present_parts(summary)):
         for name in [*score_names(dict(result))[1:], "loss"]:
             mean, std = summary[part][name]["mean"], summary[part][name].get("std")
-            yield RunScore(
-                f"{part} {name}", name, mean, std, format_mean(mean, std), better.get(name, _falls(name))
-            )
+            yield RunScore(f"{part} {name}", name, mean, std, format_mean(mean, std), better.get(name, _falls(name)))
 
 
 def _falls(name: str) -> bool | None:

@@ -107,6 +107,18 @@ class StoredRun:
         data, model = ([*dict.fromkeys(each)] for each in (zip(*briefs, strict=True) if briefs else ((), ())))
         return ", ".join(data), ", ".join(model)
 
+    @property
+    def is_on_surface(self) -> bool:
+        """Whether it is on an analytic surface, which stands for data, model and loss."""
+        return any(re.search("^surface:", _read_text(config), re.MULTILINE) for config in self.configs)
+
+    @property
+    def files(self) -> dict[str, int]:
+        """Bytes of each of its files, by path in the folder; the lock is left out."""
+        with naming_failures("read", self.path):
+            found = {path.relative_to(self.path): path for path in sorted(self.path.rglob("*")) if path.is_file()}
+            return {name.as_posix(): path.stat().st_size for name, path in found.items() if name.name != ".lock"}
+
     def settings(self) -> Settings:
         """Read its resolved config; the keys of several problems begin with the names of their folders.
 
@@ -124,6 +136,17 @@ class StoredRun:
         sittings = [self.facts, *self.facts.get("resumed", [])]
         words = {key for sitting in sittings for word in sitting.get("argv", []) for key in _keys_of(str(word))}
         return self._joined({config: _named(config, words) for config in self.configs})
+
+    @property
+    def plugins(self) -> list[str]:
+        """The files of definitions that it was begun with.
+
+        Raises:
+            RunError: If a config is damaged.
+        """
+        trees = (_tree(config) for config in self.configs)
+        records = [each for tree in trees if isinstance(tree, dict) for each in tree.get("plugins") or ()]
+        return list(dict.fromkeys(str(each["path"]) for each in records if isinstance(each, dict) and "path" in each))
 
     def _joined(self, by_config: dict[Path, Settings]) -> Settings:
         if len(by_config) == 1:
@@ -168,11 +191,13 @@ def find_run(runs_dir: Path, word: str) -> StoredRun:
         RunError: If none does, or the folder is no run.
     """
     path = Path(word)
-    if path.is_dir() or "/" in word:
+    if word and (path.is_dir() or "/" in word):
         return StoredRun.read(path)
     folders = [each for each in sorted(runs_dir.glob("*")) if each.is_dir() and each.name.startswith(word)]
     if not folders or not word:
-        raise RunError(f"there is no run `{word}`: neither a folder of this name nor an id in {runs_dir} that begins so")
+        raise RunError(
+            f"there is no run `{word}`: neither a folder of this name nor an id in {runs_dir} that begins so"
+        )
     if len(folders) > 1 and word not in (each.name for each in folders):
         names = ", ".join(each.name for each in folders[:3]) + (", ..." if len(folders) > 3 else "")
         raise UsageError(f"{len(folders)} runs in {runs_dir} begin with `{word}`: {names}; give more of the id")
@@ -211,9 +236,7 @@ def _named(config: Path, words: set[str]) -> Settings:
     """Keep of a resolved config what is named beside it, also by a definition's name alone: ``optimizer: adam``."""
     given = config.with_name(GIVEN)
     named = words | set(leaves(_tree(given)) if given.is_file() else ())
-    return {
-        key: text for key, text in leaves(_tree(config)).items() if {key, key.removesuffix(".name")} & named
-    }
+    return {key: text for key, text in leaves(_tree(config)).items() if {key, key.removesuffix(".name")} & named}
 
 
 def _tree(config: Path) -> Any:
