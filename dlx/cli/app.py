@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dlx import __version__
-from dlx.cli.options import Config, Device, Json, Name, Overrides, Plugins, Quiet, RunsDir
+from dlx.cli.options import Config, ConfigOrRun, Device, Json, Name, Overrides, Plugins, Quiet, RunsDir
 from dlx.cli.runs import runs_app
 from dlx.core.errors import DlxError, UsageError
 
@@ -78,7 +78,7 @@ def compare_optimizers(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="CONFIG... [KEY=VALUE]...",
+            metavar="CONFIG|KEY=VALUE",
             help="One or several experiments (with --cell a run), and changes to them.",
         ),
     ],
@@ -116,7 +116,7 @@ def compare_optimizers(
 
 @app.command()
 def gradcheck(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file, or a run directory.")],
+    config: ConfigOrRun,
     overrides: Overrides = None,
     self_test: Annotated[
         bool, typer.Option("--self-test", help="Plant faults in the gradient and prove that each is found.")
@@ -141,7 +141,7 @@ def resume(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...", help="More of training.epochs, search.trials, cv.repeats or compare.seeds."
+            metavar="KEY=VALUE", help="More of training.epochs, search.trials, cv.repeats or compare.seeds."
         ),
     ] = None,
     plugins: Plugins = None,
@@ -176,9 +176,7 @@ def inspect(
 
 @app.command()
 def curvature(
-    config: Annotated[
-        Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
-    ],
+    config: ConfigOrRun,
     overrides: Overrides = None,
     device: Device = None,
     runs_dir: RunsDir = Path("runs"),
@@ -196,9 +194,7 @@ def curvature(
 
 @app.command()
 def landscape(
-    config: Annotated[
-        Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
-    ],
+    config: ConfigOrRun,
     overrides: Overrides = None,
     device: Device = None,
     runs_dir: RunsDir = Path("runs"),
@@ -234,10 +230,12 @@ def schema(plugins: Plugins = None) -> None:
 
 @app.command("list")
 def list_(
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="As in a config: data, model, loss ...")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="KIND", help="As in a config: data, model, loss ...; or section.")
+    ] = None,
     plugins: Plugins = None,
 ) -> None:
-    """List what a config can name, of one kind or of all."""
+    """List what a config can name, of one kind or of all, and its sections."""
     _use(plugins)
     from dlx.commands.catalogue import list_definitions
 
@@ -246,10 +244,10 @@ def list_(
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As in a config: adam, mlp, mse ...")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As in a config: adam, mlp, mse ...; or a section.")],
     plugins: Plugins = None,
 ) -> None:
-    """Describe a definition: formula, source, settings with ranges and defaults, an example to paste."""
+    """Describe a definition or a section: formula, source, settings with ranges and defaults, an example to paste."""
     _use(plugins)
     from dlx.commands.catalogue import describe_definition
 
@@ -316,3 +314,12 @@ def main() -> None:
 
         render_error(error)
         sys.exit(error.exit_code)
+    except Exception as error:  # whatever a definition of a user's own raises; of dlx itself it is a bug
+        from dlx.core.plugins import mistake
+
+        if (text := mistake(error)) is None:
+            raise
+        from dlx.cli.render import render_error
+
+        render_error(UsageError(text))
+        sys.exit(UsageError.exit_code)

@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file.")]
+ConfigOrRun = Annotated[
+    Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
+]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, as in optimizer.lr=0.01 seeds=5.")
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to it, as in optimizer.lr=0.01 seeds=5.")
 ]
 Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.", show_default=False)]
 RunsDir = Annotated[Path, typer.Option(help="Folder that the run directory is made in.")]

@@ -178,7 +178,8 @@ def curvature_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, st
     """Write what a look at the curvature came to: lines with their styles."""
     lines = table_lines(curvature_tables(result))
     lines += [("", ""), *((sentence, "") for sentence in curvature_sentences(result)), ("", "")]
-    return [*lines, (curvature_headline(result), "bold green"), (f"run directory  {run_dir}", "")]
+    style = "bold red" if result["doubt"] else "bold green"
+    return [*lines, (curvature_headline(result), style), (f"run directory  {run_dir}", "")]
 
 
 def landscape_lines(result: dict[str, Any], run_dir: Path) -> list[tuple[str, str]]:

@@ -58,7 +58,7 @@ def show(context: typer.Context, run: Run, runs_dir: Folder = None, json: AsJson
 @runs_app.command()
 def compare(
     context: typer.Context,
-    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN ...", help="Run directories, or beginnings of ids.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Run directories, or beginnings of ids.")],
     runs_dir: Folder = None,
     json: AsJson = False,
 ) -> None:

@@ -164,6 +164,7 @@ class PlainLines(Silent):
         super().__init__(console)
         self._widths: dict[str, int] = {}
         self._printed_at = -math.inf
+        self._unfinished: str | None = None
 
     def start(self, record: Started) -> None:
         """Show the facts and the run directory, aligned."""
@@ -194,9 +195,11 @@ class PlainLines(Silent):
             print_text(self.console, "  ".join([search_text(record, pace), f"{pace.seconds:.0f} s"]))
 
     def analysis(self, record: AnalysisProgress, pace: Pace) -> None:
-        """Print what is done and how far it is, if some seconds have passed."""
-        if pace.seconds - self._printed_at >= SEARCH_SECONDS:
+        """Print what is done and how far it is, if some seconds have passed, or what was begun in print is done."""
+        is_over = record.share >= 1 and record.what == self._unfinished
+        if is_over or pace.seconds - self._printed_at >= SEARCH_SECONDS:
             self._printed_at = pace.seconds
+            self._unfinished = None if record.share >= 1 else record.what
             print_text(self.console, f"{record.what}  {record.share:.0%}  {pace.seconds:.0f} s")
 
     def epoch(self, record: EpochDone, pace: Pace) -> None:

@@ -1,4 +1,4 @@
-"""``dlx list`` and ``dlx describe``: what a config can name, and what each name means."""
+"""``dlx list`` and ``dlx describe``: what a config can name, its sections, and what each name means."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from dlx.config.experiment import Experiment, example_yaml
+from pydantic import BaseModel
+
+from dlx.config.experiment import Experiment, example_yaml, section_yaml
 from dlx.config.keys import declared, is_family, members
 from dlx.core.definition import Activation, Definition, Loss, Metric, Optimizer
 from dlx.core.errors import UsageError
 from dlx.core.registry import nearest, plugin_of
+from dlx.core.settings import Settings, tunable_names
 from dlx.core.surface import Surface
 from dlx.core.types import Searched
 
@@ -19,6 +22,14 @@ KINDS: dict[str, type[Definition]] = {
 } | {"activation": Activation, "surface": Surface}
 """Families by the keys that name their definitions in a config; an activation stands within a model, a surface in a
 config of its own."""
+SECTIONS: dict[str, type[BaseModel]] = {
+    key: section
+    for key, field in Experiment.model_fields.items()
+    if (section := declared(field.annotation)) is not None and issubclass(section, Settings) and key != "plugins"
+}
+"""Sections of a config that are no definitions, by their keys."""
+SECTION = "section"
+"""What ``dlx list`` calls them."""
 BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 TYPES = {
     "integer": "a whole number",
@@ -26,25 +37,28 @@ TYPES = {
     "boolean": "true or false",
     "string": "text",
     "null": "null",
+    "object": "a mapping",
+    "any": "any value",
 }
 
 
 def list_definitions(kind: str | None = None) -> str:
-    """List the definitions of one kind, or of all, a line each: name and first sentence.
+    """List the definitions of one kind, or of all and the sections, a line each: name and first sentence.
 
     Args:
-        kind: A key of a config, such as ``optimizer``; None for all.
+        kind: A key of a config, such as ``optimizer``, or ``section``; None for all.
 
     Raises:
         UsageError: If there is no such kind.
     """
-    if kind is not None and kind not in KINDS:
-        near = nearest(kind, list(KINDS))
+    kinds = [*KINDS, SECTION]
+    if kind is not None and kind not in kinds:
+        near = nearest(kind, kinds)
         hint = f"did you mean `{near}`? " if near else ""
-        raise UsageError(f"there is no kind of definition `{kind}`; {hint}known: {', '.join(KINDS)}")
+        raise UsageError(f"there is no kind of definition `{kind}`; {hint}known: {', '.join(kinds)}")
     blocks = []
-    for key in KINDS if kind is None else [kind]:
-        known = members(KINDS[key])
+    for key in kinds if kind is None else [kind]:
+        known: dict[str, Any] = SECTIONS if key == SECTION else dict(members(KINDS[key]))
         width = max(map(len, known))
         lines = [f"  {name.ljust(width)}  {_first_sentence(cls)}{_origin(cls)}" for name, cls in known.items()]
         blocks.append("\n".join([key, *lines]))
@@ -52,7 +66,7 @@ def list_definitions(kind: str | None = None) -> str:
 
 
 def describe_definition(name: str) -> str:
-    """Describe a definition: what it is, its settings with ranges and defaults, its source, an example to paste.
+    """Describe a definition or a section: what it is, its settings with ranges and defaults, an example to paste.
 
     Args:
         name: As a config names it. Definitions of several kinds that share a name are all described.
@@ -61,11 +75,21 @@ def describe_definition(name: str) -> str:
         UsageError: If there is none of that name.
     """
     found = [(key, members(family)[name]) for key, family in KINDS.items() if name in members(family)]
-    if not found:
-        near = nearest(name, [each for family in KINDS.values() for each in members(family)])
+    texts = [_description(key, cls) for key, cls in found]
+    texts += [_section_description(name)] if name in SECTIONS else []
+    if not texts:
+        near = nearest(name, [*(each for family in KINDS.values() for each in members(family)), *SECTIONS])
         hint = f"did you mean `{near}`? " if near else ""
         raise UsageError(f"there is no definition `{name}`; {hint}`dlx list` shows all")
-    return "\n\n".join(_description(key, cls) for key, cls in found)
+    return "\n\n".join(texts)
+
+
+def _section_description(key: str) -> str:
+    section = SECTIONS[key]
+    settings = "\n".join(_settings(section))
+    parts = [f"{key} (section of a config)", inspect.getdoc(section) or "", f"Settings:\n{settings}"]
+    example = "\n".join(f"  {line}" for line in section_yaml(key, section()).splitlines())
+    return "\n\n".join([*parts, f"Example, the defaults:\n{example}"]) + "\n"
 
 
 def _description(key: str, cls: type[Definition]) -> str:
@@ -102,7 +126,7 @@ def _searched(searched: Searched) -> str:
     return f"{what} {searched.low:g} to {searched.high:g}{budget}"
 
 
-def _settings(cls: type[Definition]) -> Iterator[str]:
+def _settings(cls: type[BaseModel]) -> Iterator[str]:
     """Give the lines of each setting: key, range, default; then its meaning."""
     schema = cls.model_json_schema()
     for key, field in _fields(schema, schema, ""):
@@ -110,20 +134,29 @@ def _settings(cls: type[Definition]) -> Iterator[str]:
             continue
         is_own = key.partition(".")[0] in cls.model_fields
         default = field.get("default", "required" if is_own else "as the class has it")
-        shown = default["name"] if isinstance(default, dict) else "null" if default is None else default
-        varies = ", may differ between members" if key in cls.tunable_names() else ""
-        yield f"  {key}: {_range(field)}; default {shown}{varies}"
+        varies = ", may differ between members" if key in tunable_names(cls) else ""
+        yield f"  {key}: {_range(field)}; default {_spell_default(default)}{varies}"
         yield f"      {' '.join(field.get('description', '').split())}"
+
+
+def _spell_default(default: Any) -> Any:
+    if isinstance(default, dict):
+        settings = ", ".join(f"{key}: {value}" for key, value in default.items())
+        return default.get("name", f"{{{settings}}}")
+    if isinstance(default, bool) or default is None:
+        return {None: "null", True: "true", False: "false"}[default]
+    return default
 
 
 def _fields(section: dict[str, Any], schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Walk through the fields of a section and of those in it, by their dotted keys."""
     for key, field in section["properties"].items():
-        if "$ref" in field:
-            inner = schema["$defs"][field["$ref"].rpartition("/")[2]]
-            yield from _fields(inner, schema, f"{prefix}{key}.")
-        else:
+        if "$ref" not in field:
             yield prefix + key, field
+        for arm in (field, *field.get("anyOf", ())):
+            if "$ref" in arm:
+                inner = schema["$defs"][arm["$ref"].rpartition("/")[2]]
+                yield from _fields(inner, schema, f"{prefix}{key}.")
 
 
 def _range(field: dict[str, Any]) -> str:
@@ -135,20 +168,33 @@ def _range(field: dict[str, Any]) -> str:
     if "anyOf" in field:
         arms = sorted(field["anyOf"], key=lambda arm: arm.get("type") == "array")
         return _range(arms[0]) if "enum" in arms[0] else " or ".join(map(_range, arms))
+    return _range_of_type(field)
+
+
+def _range_of_type(field: dict[str, Any]) -> str:
+    """Say the same of a field that names no alternatives."""
     if "prefixItems" in field:
         return f"a list of {', '.join(map(_range, field['prefixItems']))}"
-    if field["type"] == "array":
+    kind = field.get("type", "object" if "$ref" in field else "any")
+    if kind == "array":
         return f"a list, each entry {_range(field['items'])}"
-    bounds = " and ".join(f"{sign} {field[bound]:g}" for bound, sign in BOUNDS.items() if bound in field)
-    return " ".join([TYPES[field["type"]], bounds]).rstrip()
+    if kind == "object" and "additionalProperties" in field:
+        return f"a mapping, each value {_range(field['additionalProperties'])}"
+    bounds = " and ".join(f"{sign} {_number(field[bound])}" for bound, sign in BOUNDS.items() if bound in field)
+    return " ".join([TYPES[kind], bounds]).rstrip()
 
 
-def _origin(cls: type[Definition]) -> str:
-    plugin = plugin_of(cls)
+def _number(value: float) -> str:
+    short = f"{value:g}"
+    return short if float(short) == value else str(value)
+
+
+def _origin(cls: type[BaseModel]) -> str:
+    plugin = plugin_of(cls) if issubclass(cls, Definition) else None
     return f" (from {plugin.file.path.name})" if plugin else ""
 
 
-def _first_sentence(cls: type[Definition]) -> str:
+def _first_sentence(cls: type[BaseModel]) -> str:
     paragraph = " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
     sentence, _, _ = paragraph.partition(". ")
     return f"{sentence.removesuffix('.')}."

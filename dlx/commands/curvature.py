@@ -21,6 +21,7 @@ from dlx.core.definition import Activation, Optimizer
 from dlx.core.errors import DivergedError
 from dlx.core.records import AnalysisProgress, AnalysisStarted, Finished, Record
 from dlx.core.settings import Curvature
+from dlx.curvature.doubt import doubt_gradient
 from dlx.curvature.point import STATIONARY, Point, classify
 from dlx.curvature.spectrum import (
     GRADIENTS_PER_PRODUCT,
@@ -105,7 +106,9 @@ def curvature(path: Path, overrides: Sequence[str], runs_dir: Path, plugins: Seq
         is_slope = point.kind == "slope"
         highest = spectrum.highest.value
         steps = gradient_steps(look.function, value, gradient, highest, rates) if is_slope else None
+        doubt = doubt_gradient(look.function, value, gradient, look.settings.seed)
         result = _result(look, value, gradient, (probes, spectrum, steps, point))
+        result["doubt"] = None if doubt is None else vars(doubt)
         run.write_json("result.json", result)
         _write_figures_and_report(run, result, look.facts)
         run.finish("done", "done")
@@ -274,6 +277,7 @@ def _spectrum(function: PointFunction, spectrum: Spectrum, point: Point) -> dict
         "highest": extreme(spectrum.highest),
         "trace": spectrum.trace,
         "trace_standard_error": spectrum.trace_error,
+        "is_outermost": spectrum.is_outermost,
         "signs": spectrum.count(point.zero) if spectrum.is_dense else None,
         "values": spectrum.values.tolist(),
         "counts": spectrum.counts.tolist(),

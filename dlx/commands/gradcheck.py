@@ -13,18 +13,20 @@ from torch import Tensor
 
 from dlx.commands.analysis import analysis_run, interruptible
 from dlx.commands.clock import Clock
+from dlx.commands.gradcheck_verdict import require_right
 from dlx.commands.subject import Subject, load_subject
 from dlx.core.errors import CheckError, UsageError
+from dlx.core.plugins import blame
 from dlx.core.records import AnalysisProgress, AnalysisStarted, Finished, Record
 from dlx.data.batches import BatchPlan, Order
 from dlx.data.splits import Indices
 from dlx.engine.error_surface import ErrorSurface
 from dlx.engine.objective import Network
-from dlx.gradients.backprop import Backprop, is_by_hand
+from dlx.gradients.backprop import Backprop, obstacle
 from dlx.gradients.check import VERDICTS, TensorCheck, check, worst_verdict
 from dlx.gradients.differences import STEP, Work, along_axes, finish, noise_floor, steps_of, telling
 from dlx.gradients.jacobians import by_jacobians
-from dlx.gradients.locate import first_wrong_part
+from dlx.gradients.locate import first_wrong_part, wrong_derivatives
 from dlx.gradients.penalty import penalty_reference
 from dlx.gradients.reference import Reference, take_reference, with_penalty
 from dlx.gradients.self_test import sensitivity, try_faults
@@ -73,13 +75,16 @@ def gradcheck(
         _write_report(run, result, facts)
         run.finish("done", result["status"])
         yield Finished(run.path, result)
-        _raise(result)
+        require_right(result)
 
 
 def _batch_text(subject: Subject) -> str:
-    settings = subject.experiment.gradcheck
+    settings, num_train = subject.experiment.gradcheck, len(subject.train)
     burn_in = f"after {_num_burn_in(subject)} steps of burn-in" if _num_burn_in(subject) else "without burn-in"
-    return f"{min(settings.batch_size, len(subject.train))} training examples, {burn_in}"
+    count = str(settings.batch_size)
+    if settings.batch_size > num_train:
+        count = f"all {num_train} (gradcheck.batch_size={settings.batch_size} is more than there are)"
+    return f"{count} training examples, {burn_in}"
 
 
 def _result(subject: Subject, self_test: bool) -> Generator[Record, None, dict[str, Any]]:
@@ -104,23 +109,22 @@ def _result(subject: Subject, self_test: bool) -> Generator[Record, None, dict[s
     what = "objective" if has_prior else "loss"
     named = {name: _named(whole, gradient) for name, gradient in autograd.items() if name in references}
     checks = [_entry(of, "autograd", check(named[of], references[of], len(batch))) for of in references]
-    by_hand = is_by_hand(network.module)
     floor = float(noise_floor(value, torch.tensor(STEP, dtype=torch.float64)))
+    unknown = obstacle(network.module)
     agreement: dict[str, Any] = {}
-    if by_hand:
-        hand, products = Backprop(network).gradient(), by_jacobians(network)
+    if unknown is None:
+        hand, agreement = _by_hand(network, named[what], floor)
         checks.append(_entry(what, "by hand", check(hand, references[what], len(batch))))
-        agreement["by_hand"] = _distances(hand, named[what], floor)
-        agreement["jacobians"] = None if products is None else _distances(products, named[what], floor)
-    curve = yield from _told(v_curve(whole, autograd["objective"]), "error against step")
     status = max((each["verdict"] for each in checks), key=VERDICTS.index)
     if status == "ok" and all(tensor["relative_error"] is None for tensor in checks[0]["tensors"]):
         status = "unverified"  # the loss has no slope but rounding, whatever the prior has
     is_wrong = any(each["verdict"] == "wrong" and each["by"] == "autograd" for each in checks)
-    tried = None
-    if self_test and not is_wrong:  # where a right gradient is not known, a wrong one cannot be told from it
+    curve, tried = None, None
+    if not is_wrong:  # where a right gradient is not known, neither an error nor a planted fault can be told from it
+        curve = dataclasses.asdict((yield from _told(v_curve(loss_alone, autograd["loss"]), "error against step")))
+    if self_test and not is_wrong:
         yield AnalysisProgress("planting faults", 1.0)
-        tried = _self_test(network, named[what], references[what], by_hand)
+        tried = _self_test(network, named[what], references[what], unknown is None)
     return {
         "schema": 1,
         "command": "gradcheck",
@@ -135,11 +139,29 @@ def _result(subject: Subject, self_test: bool) -> Generator[Record, None, dict[s
         "num_evaluations": 2 * sum(len(each.entries) + len(each.directions) for each in reference.values()),
         "checks": checks,
         "agreement": agreement,
+        "not_by_hand": unknown,
+        "wrong_derivatives": _wrong_derivatives(subject, network, checks),
         "first_wrong": first_wrong_part(network) if is_wrong else None,
-        "v_curve": dataclasses.asdict(curve),
+        "v_curve": curve,
         "self_test": tried,
         "seconds": seconds,
     }
+
+
+def _by_hand(network: Network, autograd: dict[str, Tensor], floor: float) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Give the gradient by hand, by name, and how far it and the products of Jacobians are from autograd's."""
+    hand, products = Backprop(network).gradient(), by_jacobians(network)
+    return hand, {
+        "by_hand": _distances(hand, autograd, floor),
+        "jacobians": None if products is None else _distances(products, autograd, floor),
+    }
+
+
+def _wrong_derivatives(subject: Subject, network: Network, checks: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """Name the definitions whose own derivative is wrong, where only the gradient by hand, which uses it, is."""
+    bad = {each["by"] for each in checks if each["verdict"] in ("suspicious", "wrong")}
+    found = wrong_derivatives(network, subject.experiment.prior) if bad == {"by hand"} else []
+    return [{"kind": each.family, "name": each.name, "class": type(each).__name__} for each in found]
 
 
 def _autograd(surface: ErrorSurface, theta: Tensor) -> tuple[float, Tensor]:
@@ -151,8 +173,9 @@ def _autograd(surface: ErrorSurface, theta: Tensor) -> tuple[float, Tensor]:
     try:
         return surface.gradient(theta)
     except RuntimeError as error:
-        reason = str(error).partition(". ")[0]
-        raise CheckError(f"autograd cannot go back through the model or the loss: {reason}") from error
+        reason, place = str(error).partition(". ")[0], blame(error)
+        where = f" in {place}" if place else ""
+        raise CheckError(f"autograd cannot go back through the model or the loss{where}: {reason}") from error
 
 
 @torch.enable_grad()
@@ -190,6 +213,7 @@ def _burn_in(subject: Subject, batch: Indices) -> Tensor:
     """Walk down the gradient by steps of equal length; give the weights there, [P + Q]."""
     surface, weights = subject.surface(batch), subject.weights.clone()
     theta = weights[: len(surface.theta)]
+    surface.value(theta)  # a mistake of the forward pass is none of autograd's
     for _ in range(_num_burn_in(subject)):
         _, gradient = _autograd(surface, theta)
         norm = gradient.norm()
@@ -263,38 +287,5 @@ def _write_report(run: RunDir, result: dict[str, Any], facts: dict[str, str]) ->
     from dlx.reporting.gradcheck_report import write_gradcheck_report
     from dlx.reporting.v_curve import draw_v_curve
 
-    write_gradcheck_report(run.path, result, facts, draw_v_curve(result, run.path))
-
-
-def _raise(result: dict[str, Any]) -> None:
-    """Raise if something is wrong, saying where and probably why."""
-    bad = [
-        (entry, tensor)
-        for entry in result["checks"]
-        for tensor in entry["tensors"]
-        if tensor["verdict"] in ("wrong", "unverified")
-    ]
-    wrong = [(entry, tensor) for entry, tensor in bad if tensor["verdict"] == "wrong"]
-    if wrong:
-        entry, tensor = wrong[0]
-        names = list(dict.fromkeys(each["name"] for _, each in wrong))
-        why = f"; it is {tensor['meaning']}" if tensor["meaning"] else ""
-        first = f"; the first wrong part is {result['first_wrong']}" if result["first_wrong"] else ""
-        raise CheckError(
-            f"the gradient of the {entry['of']} ({entry['by']}) is wrong in {', '.join(names)}{why}{first}"
-        )
-    if result["status"] == "unverified" and not bad:
-        raise CheckError(
-            f"every entry of the gradient is smaller than rounding ({result['noise_floor']:.1e}), so nothing is "
-            "verified; the loss is at its minimum, or no slope reaches the weights: try gradcheck.burn_in=0, other "
-            "weights, or more examples"
-        )
-    if bad:
-        names = list(dict.fromkeys(each["name"] for _, each in bad))
-        raise CheckError(
-            f"kinks hide more than a fifth of the entries of {', '.join(names)}, so they are not verified; "
-            "try gradcheck.batch_size=2, more gradcheck.burn_in, or a smooth activation"
-        )
-    missed = [each for each in (result["self_test"] or {}).get("faults", []) if each["outcome"] == "missed"]
-    if missed:
-        raise CheckError(f"planted faults were missed, {len(missed)}: {'; '.join(each['name'] for each in missed)}")
+    pictures = [] if result["v_curve"] is None else [draw_v_curve(result, run.path)]
+    write_gradcheck_report(run.path, result, facts, pictures)

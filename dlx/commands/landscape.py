@@ -14,10 +14,10 @@ from torch import Tensor
 
 from dlx.commands.analysis import analysis_run, interruptible
 from dlx.commands.facts import spell
-from dlx.commands.subject import Subject, config_of, load_other_weights, load_subject
+from dlx.commands.subject import OtherWeights, Subject, config_of, load_other_weights, load_subject
 from dlx.config.experiment import Experiment, SurfaceExperiment
 from dlx.config.load import is_of_surface, load_surface
-from dlx.core.errors import UsageError
+from dlx.core.errors import DivergedError, UsageError
 from dlx.core.records import AnalysisProgress, AnalysisStarted, Cell, Finished, Record
 from dlx.curvature.landscape import Barrier, Floats, Frame, around, doubling, through
 from dlx.curvature.paths import Path as Walk
@@ -48,6 +48,7 @@ class View:
         evaluate: Gives the error at coordinates, [K, D], in chunks.
         names: What the marks of the frame are called.
         walks: Paths of optimizers on a surface, each with its rule in words.
+        remarks: What misleads here, in sentences.
     """
 
     text: str
@@ -60,6 +61,7 @@ class View:
     evaluate: Evaluate
     names: tuple[str, ...]
     walks: tuple[tuple[str, Walk], ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def landscape(path: Path, overrides: Sequence[str], runs_dir: Path, plugins: Sequence[Path] = ()) -> Iterator[Record]:
@@ -77,6 +79,7 @@ def landscape(path: Path, overrides: Sequence[str], runs_dir: Path, plugins: Seq
 
     Raises:
         DlxError: Any of the tree in ``core/errors.py``; those of the user before the run directory exists.
+        DivergedError: If every path down a surface that has a lowest value diverged; after ``Finished``.
     """
     view = load_view(path, overrides, plugins)
     with analysis_run(runs_dir, "landscape", view.experiment, view.text, view.like.device) as run:
@@ -89,6 +92,9 @@ def landscape(path: Path, overrides: Sequence[str], runs_dir: Path, plugins: Seq
         _write_figures_and_report(run, result, shown, view.facts, again)
         run.finish("done", "done")
     yield Finished(run.path, result)
+    paths = result.get("paths")
+    if paths and result["minima"] and all(path["diverged"] for path in paths):
+        raise DivergedError(f"every path diverged, {len(paths)} of {len(paths)}; a lower lr is the usual remedy")
 
 
 def _evaluate(view: View) -> Generator[AnalysisProgress, None, Floats]:
@@ -132,13 +138,13 @@ def _find(name: str, folder: Path) -> Path:
     raise UsageError(f"landscape.through: there is no run and no file {name}, neither in {folder} nor in {Path.cwd()}")
 
 
-def _view_of_model(subject: Subject, experiment: Experiment, others: Sequence[tuple[Tensor, str]]) -> View:
+def _view_of_model(subject: Subject, experiment: Experiment, others: Sequence[OtherWeights]) -> View:
     settings, parts = experiment.landscape, subject.member.parts
     indices = parts.train if settings.part == "train" else parts.valid
     surface = subject.surface(indices)
     num_parameters = len(surface.theta)
     if others:
-        points = [surface.theta, *(weights[:num_parameters] for weights, _ in others)]
+        points = [surface.theta, *(other.values[:num_parameters] for other in others)]
         frame = through(points, settings.points, MARGIN if settings.radius is None else settings.radius)
     else:
         radius = RADIUS if settings.radius is None else settings.radius
@@ -146,14 +152,22 @@ def _view_of_model(subject: Subject, experiment: Experiment, others: Sequence[tu
     section = CrossSection(surface, frame.origin.to(surface.theta), frame.directions.to(surface.theta))
     facts = {
         **subject.facts(),
-        **{f"weights {number}": origin for number, (_, origin) in enumerate(others, 2)},
+        **{f"weights {number}": other.origin for number, other in enumerate(others, 2)},
         "examples": f"{len(indices):,}, the {settings.part} part",
         "points": f"{len(frame.coordinates()):,}",
     }
     names = ("weights 1", *(f"weights {number}" for number in range(2, len(others) + 2))) if others else ("centre",)
     error = f"{settings.part} loss" + (" with prior" if experiment.prior else "")
     kind = "through" if others else "random"
-    return View(subject.text, experiment, facts, kind, error, frame, surface.theta, section.evaluate, names)
+    remarks = tuple(
+        f"{name.capitalize()} were trained on another split: here their error is in part that of examples that they "
+        "have not seen, with inputs scaled by others, so a higher one is no sign of a worse minimum."
+        for name, other in zip(names[1:], others, strict=True)
+        if other.is_of_other_split
+    )
+    return View(
+        subject.text, experiment, facts, kind, error, frame, surface.theta, section.evaluate, names, remarks=remarks
+    )
 
 
 def _view_of_surface(config: Path, overrides: Sequence[str], plugins: Sequence[Path]) -> View:
@@ -227,6 +241,7 @@ def _result(view: View, values: Floats) -> dict[str, Any]:
         "lowest": _extreme(frame, on_grid, np.nanargmin),
         "highest": _extreme(frame, on_grid, np.nanargmax),
         "barriers": barriers,
+        "remarks": list(view.remarks),
         **(_of_surface(experiment, view.walks) if isinstance(experiment, SurfaceExperiment) else {}),
     }
 
@@ -256,8 +271,12 @@ def _of_surface(experiment: SurfaceExperiment, walks: Sequence[tuple[str, Walk]]
             "minimum": number, "distance": distance,
             "arrived": found.arrival(minima.points[number]) if minima and number is not None else None,
         })  # fmt: skip
+    starts_at_minimum = minima is not None and experiment.point in minima.points
     known = {"points": [list(point) for point in minima.points], "value": minima.value} if minima else None
-    return {"surface": surface.name, "box": [list(ends) for ends in surface.box[:2]], "minima": known, "paths": paths}
+    return {
+        "surface": surface.name, "box": [list(ends) for ends in surface.box[:2]], "minima": known,
+        "starts_at_minimum": starts_at_minimum, "paths": paths,
+    }  # fmt: skip
 
 
 def _shown(view: View, values: Floats) -> dict[str, Any]:

@@ -22,6 +22,9 @@ from dlx.curvature.rates import Best, best_descent, best_heavy_ball, shrinking, 
 from dlx.optimizers.momentum import Momentum
 from dlx.tracking.files import finite
 
+CONTOUR_POINTS = 151
+"""Points along each axis of the box whose contours are drawn: with fewer, narrow valleys look like islands."""
+
 QUARTILES = {"lower": 0.25, "median": 0.5, "upper": 0.75}
 MOST_STEPS = 400
 """Steps whose values the figure of courses shows, at most."""
@@ -176,7 +179,7 @@ def shown_of(experiment: SurfaceExperiment, found: Found) -> dict[str, Any]:
 def _plane(experiment: SurfaceExperiment, found: Found) -> dict[str, Any]:
     """Give the surface on its box, the path from the usual start, and all starts with what became of them."""
     surface = experiment.surface
-    axes = [np.linspace(*ends, experiment.landscape.points) for ends in surface.box]
+    axes = [np.linspace(*ends, CONTOUR_POINTS) for ends in surface.box]
     points = torch.from_numpy(np.stack(np.meshgrid(*axes), -1))
     return {
         "axes": [axis.tolist() for axis in axes],

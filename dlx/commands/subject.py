@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,12 +17,20 @@ from dlx.config.experiment import Experiment
 from dlx.config.load import load_experiment, load_experiment_and_data
 from dlx.core.definition import Definition
 from dlx.core.errors import CheckpointError, RunError, UsageError
+from dlx.core.settings import Split, Training
 from dlx.core.types import Examples
 from dlx.data.splits import Indices
 from dlx.engine.error_surface import ErrorSurface, without_chance
 from dlx.engine.feed import DeviceExamples
+from dlx.engine.layout import Layout
 from dlx.engine.population import Member, initial_weights
 from dlx.tracking.checkpoints import load_tensors
+from dlx.tracking.files import read_json
+
+TRAINING = ("train", "cv")
+"""Commands whose runs have weights."""
+WEIGHTS, STATE = ".safetensors", "state.safetensors"
+"""What files of weights end in, and the one beside them that is none."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +78,34 @@ class Subject:
     def facts(self) -> dict[str, str]:
         """Say in a line each what is looked at, by name."""
         experiment = self.experiment
-        num_parameters = self.member.recipe.layout().num_parameters
+        layout = self.member.recipe.layout()
         lines = {
             "data": describe_data(experiment.data, self.examples),
-            "model": f"{spell(experiment.model)}, {num_parameters:,} parameters",
+            "model": f"{spell(experiment.model)}, {layout.num_parameters:,} parameters",
             "loss": spell(experiment.loss),
             "prior": spell(experiment.prior) if experiment.prior else "",
             "weights": self.origin,
             "dropout": "left out: the error is that of the whole network" if self.is_thinned else "",
+            "noise": _left_out(experiment.training),
+            "batch norm": _statistics(layout),
+            "members": f"evaluated one by one: {obstacle}" if (obstacle := self.member.recipe.obstacle) else "",
             "device": f"{self.weights.device}, {str(self.weights.dtype).removeprefix('torch.')}",
         }
         return {name: line for name, line in lines.items() if line}
+
+
+def _left_out(training: Training) -> str:
+    """Say what of the training is no part of the error: noise, and what is done to gradients."""
+    kinds = {"input_noise": "on inputs", "weight_noise": "on weights"}
+    found = [f"{value:g} {kinds[name]}" for name, value in training.tunables().items() if name in kinds]
+    return f"left out: {' and '.join(found)}" if found else ""
+
+
+def _statistics(layout: Layout) -> str:
+    """Say which mean and variance batch norm takes, where there is any: of training, not those that scores use."""
+    if not any(name.rpartition(".")[2] == "running_mean" for name in layout.statistics):
+        return ""
+    return "mean and variance of the examples looked at, as in training; scores use the running ones"
 
 
 def load_subject(
@@ -99,6 +124,8 @@ def load_subject(
         DlxError: For everything that a user can mend.
     """
     config = config_of(path) if path.is_dir() else path
+    if path.is_dir():
+        _require_training(path)
     loaded, examples = load_experiment_and_data(config, overrides, plugins)
     experiment = loaded.experiment.model_copy(update={"seeds": (loaded.experiment.seed_list[0],)})
     plan = Plan.make(experiment.model_copy(update={"dtype": dtype}), examples)
@@ -129,7 +156,21 @@ def _initial_weights(member: Member, experiment: Experiment) -> Tensor:
     return initial_weights([trained])[0].to(member.recipe.spec.dtype)
 
 
-def load_other_weights(path: Path, subject: Subject, plugins: Sequence[Path] = ()) -> tuple[Tensor, str]:
+class OtherWeights(NamedTuple):
+    """Weights of the model of a subject that are from elsewhere.
+
+    Attributes:
+        values: [P + Q], on the device of the subject.
+        origin: Where they are from, in words.
+        is_of_other_split: Whether they were trained on other examples, as far as is known: of a file it is not.
+    """
+
+    values: Tensor
+    origin: str
+    is_of_other_split: bool
+
+
+def load_other_weights(path: Path, subject: Subject, plugins: Sequence[Path] = ()) -> OtherWeights:
     """Read other weights of the model of a subject.
 
     Args:
@@ -137,16 +178,14 @@ def load_other_weights(path: Path, subject: Subject, plugins: Sequence[Path] = (
         subject: Whose model they must be of.
         plugins: Files of definitions that the user names beside the config.
 
-    Returns:
-        The weights, [P + Q], on its device, and where they are from, in words.
-
     Raises:
-        UsageError: If they were trained for another model or on other data.
+        UsageError: If they were trained for another model or on other data, or the file is none of weights.
         RunError: If there are none.
         CheckpointError: If they are damaged, or of another shape.
     """
-    file, origin = path, str(path)
+    file, origin, is_of_other_split = path, str(path), False
     if path.is_dir():
+        _require_training(path)
         other, own = load_experiment(config_of(path), plugins=plugins).experiment, subject.experiment
         for section in ("model", "data"):
             found, wanted = (_structure(getattr(each, section)) for each in (other, own))
@@ -154,12 +193,40 @@ def load_other_weights(path: Path, subject: Subject, plugins: Sequence[Path] = (
                 raise UsageError(f"{path} has another {section}: expected {wanted}, found {found}")
         file = _weights_file(path, other.seed_list[0], plugins)
         origin = f"{file}, of seed {other.seed_list[0]}"
-    return _read_weights(file, subject.member).to(subject.weights.device), origin
+        is_of_other_split = _split_of(other) != _split_of(own)
+    elif path.suffix != WEIGHTS or path.name == STATE:
+        raise UsageError(
+            f"{path} is no file of weights: expected a run directory, or best{WEIGHTS} or last{WEIGHTS} of the "
+            "checkpoints in one"
+        )
+    values = _read_weights(file, subject.member).to(subject.weights.device)
+    return OtherWeights(values, origin, is_of_other_split)
+
+
+def _split_of(experiment: Experiment) -> Split:
+    """Give the split of the first seed of an experiment, which has a seed of its own then."""
+    split = experiment.data.split
+    return split if split.seed is not None else split.model_copy(update={"seed": experiment.seed_list[0]})
 
 
 def _structure(section: Definition) -> dict[str, Any]:
     """Give what must be equal for two models to be one function of their weights: neither the split nor dropout."""
     return section.model_dump(mode="json", exclude={"split", "dropout", "init"})
+
+
+def _require_training(run: Path) -> None:
+    """Refuse the run of an analysis, which looked at weights and has none of its own.
+
+    Raises:
+        RunError: If it is one, or no run.
+    """
+    config = config_of(run)
+    command = read_json(run / "run.json").get("command")
+    if command not in TRAINING:
+        raise RunError(
+            f"{run} is the run of an analysis (dlx {command}) and has no best weights; expected one of "
+            f"{' or '.join(f'dlx {each}' for each in TRAINING)}. To look again where it looked: {config}"
+        )
 
 
 def config_of(run: Path) -> Path:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt
 from pydantic.json_schema import models_json_schema
 
 from dlx.config.source import FLOAT, LEADING_ZERO, NOT_FINITE
@@ -178,6 +178,12 @@ def example_yaml(key: str, definition: Definition) -> str:
     tree = {"model": {"name": "mlp", key: value}} if key == "activation" else {key: value}
     if key == "metrics":
         tree = {key: [value]}
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+
+
+def section_yaml(key: str, section: BaseModel) -> str:
+    """Write a section of a config, every setting spelled out."""
+    tree = {key: section.model_dump(mode="json")}
     return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
 
 

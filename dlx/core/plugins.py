@@ -11,19 +11,23 @@ import functools
 import hashlib
 import inspect
 import json
+import linecache
 import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import TypeGuard, get_args
 
 from dlx.core.definition import Definition
 from dlx.core.errors import UsageError
+from dlx.core.surface import Surface
 
 MODULE_PREFIX = "dlx_plugin_"
-FAMILIES = ", ".join(cls.__name__ for cls in Definition.__subclasses__() if cls.__module__ == Definition.__module__)
+FAMILIES = ", ".join(
+    cls.__name__ for cls in Definition.__subclasses__() if cls.__module__ in (Definition.__module__, Surface.__module__)
+)
 
 
 @dataclass(frozen=True)
@@ -100,11 +104,31 @@ def load_plugin(file: PluginFile) -> Plugin:
 
 def blame(error: BaseException) -> str | None:
     """Name the line of a plugin, ``FILE:LINE``, in which an error was raised; None if no plugin had to do with it."""
-    frames = list(traceback.walk_tb(error.__traceback__))
-    own = [
-        (frame, line) for frame, line in frames if str(frame.f_globals.get("__name__", "")).startswith(MODULE_PREFIX)
-    ]
-    return f"{own[-1][0].f_code.co_filename}:{own[-1][1]}" if own else None
+    last = _last_frame(error)
+    return f"{last[0].f_code.co_filename}:{last[1]}" if last else None
+
+
+def mistake(error: BaseException) -> str | None:
+    """Say what is wrong with a plugin that raised an error: file, line, class and method, the error and the source.
+
+    Returns:
+        The message; None if no plugin had to do with it, so that it is a mistake of dlx.
+    """
+    last = _last_frame(error)
+    if last is None:
+        return None
+    frame, line = last
+    file = frame.f_code.co_filename
+    source = linecache.getline(file, line).strip()
+    shown = f"\n  {line} | {source}" if source else ""
+    return f"{file}:{line}: in `{frame.f_code.co_qualname}` of this plugin: {spell_error(error)}{shown}"
+
+
+def _last_frame(error: BaseException) -> tuple[FrameType, int] | None:
+    """Give the innermost frame of a plugin among those that an error went through, and its line."""
+    frames = traceback.walk_tb(error.__traceback__)
+    own = [each for each in frames if str(each[0].f_globals.get("__name__", "")).startswith(MODULE_PREFIX)]
+    return own[-1] if own else None
 
 
 def spell_error(error: BaseException) -> str:

@@ -250,7 +250,7 @@ class Curvature(Settings):
     """What `dlx curvature` looks at, and how closely."""
 
     batch_size: PositiveInt | None = None
-    """Training examples whose error is looked at, the first of the training part; null is all of them."""
+    """Training examples whose error is looked at, drawn at random; null is the whole training part."""
     directions: Annotated[int, Field(ge=2, le=100_000)] = 100
     """Random directions along which slope and curvature are taken."""
     dense: Annotated[int, Field(ge=0, le=20_000)] = 2000

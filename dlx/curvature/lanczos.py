@@ -7,6 +7,10 @@ products, whatever the number of rows. Power iteration would give only the eigen
 In floating point the basis loses its orthogonality as soon as a Ritz value has converged, and copies of it appear. Each
 new vector is therefore made orthogonal to all before it, twice: once leaves what cancels in the first pass.
 
+The products themselves are rounded, and by more than their last digit where large parts cancel in them. How much is
+read off the basis: a product with a symmetric matrix has no part along any vector before the last two, so what there is
+of it is rounding.
+
 Source:
     Lanczos (1950), "An iteration method for the solution of the eigenvalue problem"; Parlett (1998), "The symmetric
     eigenvalue problem", chapter 13, for the bounds theorem 13.2.1; Giraud, Langou and Rozloznik (2005), "The loss of
@@ -15,6 +19,7 @@ Source:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,8 +40,8 @@ class Ritz:
 
     Attributes:
         values: Ritz values, ascending, [k]. Each lies between the lowest and the highest eigenvalue.
-        bounds: Within this distance of a Ritz value there is an eigenvalue, [k]. That none lies beyond the outermost
-            Ritz value they do not prove, and at a loose tolerance there may be one.
+        bounds: Within this distance of a Ritz value there is an eigenvalue, [k]; the rounding of the products is in it.
+            That none lies beyond the outermost Ritz value they do not prove, and at a loose tolerance there may be one.
         weights: Shares of the start in the directions of the Ritz vectors, squared, [k]; their sum is 1.
     """
 
@@ -70,6 +75,7 @@ class Krylov:
         self._diagonal: list[float] = []
         self._off_diagonal: list[float] = []
         self._largest = 0.0
+        self._asymmetry = 0.0
         self.size = 0
         self.is_exhausted = False
 
@@ -86,6 +92,7 @@ class Krylov:
         self._diagonal.append(float(self._basis[self.size] @ product))
         self.size += 1
         basis = self._basis[: self.size]
+        self._note_asymmetry(product)
         for _ in range(2):
             product = product - (basis @ product) @ basis
         beyond = float(product.norm())
@@ -99,14 +106,20 @@ class Krylov:
         """Give Ritz values, their bounds and the weights of the start."""
         values, vectors = self._eigen()
         residuals = self._off_diagonal[-1] * vectors[-1].abs()
-        rounding = torch.finfo(self._basis.dtype).eps * self._largest
-        return Ritz(values, residuals.clamp(min=rounding), vectors[0].square())
+        rounding = max(torch.finfo(self._basis.dtype).eps * self._largest, self._asymmetry)
+        return Ritz(values, residuals + rounding, vectors[0].square())
 
     def vector(self, end: int) -> Tensor:
         """Give the Ritz vector of the value at an end (0 lowest, -1 highest): of length 1, [P]."""
         _, vectors = self._eigen()
         vector: Tensor = vectors[:, end].to(self._basis) @ self._basis[: self.size]
         return vector
+
+    def _note_asymmetry(self, product: Tensor) -> None:
+        """Note the length of a product's rounding error: P entries of the size that those known to be errors have."""
+        wrong = self._basis[: max(0, self.size - 2)] @ product
+        if len(wrong):
+            self._asymmetry = max(self._asymmetry, float(wrong.norm()) * math.sqrt(len(product) / len(wrong)))
 
     def _eigen(self) -> tuple[Tensor, Tensor]:
         """Give eigenvalues [k], ascending, and eigenvectors [k, k] (columns) of T."""

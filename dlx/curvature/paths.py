@@ -50,8 +50,13 @@ class Path:
         return number, float(distances[number])
 
     def arrival(self, minimum: Sequence[float]) -> int | None:
-        """Give the step from which on the path stays near a minimum, or None if it does not; see ``ARRIVED``."""
+        """Give the step from which on the path stays near a minimum, or None if it does not; see ``ARRIVED``.
+
+        A path that starts at the minimum has nowhere to arrive: None.
+        """
         distances = lengths(self.points - np.array(minimum))
+        if distances[0] == 0:
+            return None
         far = np.flatnonzero(distances > ARRIVED * distances[0])
         first = int(far[-1]) + 1 if len(far) else 0
         return first if first < len(distances) and not self.is_diverged else None

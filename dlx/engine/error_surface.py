@@ -15,10 +15,11 @@ from torch import Tensor
 from dlx.core.noise import step_keys
 from dlx.core.seeding import integer_seed
 from dlx.data.splits import Indices
+from dlx.engine.batch import Batch
 from dlx.engine.device import num_workers
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.layout import Layout
-from dlx.engine.objective import Batch, EmpiricalRisk
+from dlx.engine.objective import EmpiricalRisk
 from dlx.engine.population import Member
 from dlx.engine.rows import Rows
 
@@ -26,6 +27,9 @@ CHUNK_BYTES = 1 << 21
 """Bytes of theta, or of what the layers give, in a chunk of points: more would leave the cache."""
 MAX_ROWS = 1024
 """Points in a chunk at most."""
+
+FEW_ROWS, FEW_EXAMPLES = 12, 16
+"""Points in a chunk, and examples in a run, below which a call costs more than what it computes."""
 
 CHUNKS_PER_TASK = 16
 """Chunks that a core takes at once: more would be a longer wait for news, fewer would cost more than they gain."""
@@ -99,6 +103,11 @@ class ErrorSurface:
         return self._member.recipe.prior is not None
 
     @property
+    def is_stackable(self) -> bool:
+        """Whether many points run at once, as members of one population."""
+        return self._member.recipe.obstacle is None
+
+    @property
     def num_examples(self) -> int:
         """Number of examples, B."""
         return self._indices.shape[1]
@@ -170,17 +179,18 @@ class ErrorSurface:
 
         yield from self.in_chunks(count, compute)
 
-    def in_chunks(self, count: int, compute: Compute) -> Iterator[tuple[range, Tensor]]:
+    def in_chunks(self, count: int, compute: Compute, size: int | None = None) -> Iterator[tuple[range, Tensor]]:
         """Compute something of many points, in chunks that stay in the cache, on all cores.
 
         Args:
             count: Number of points, K.
             compute: Does so for some of them; it may give more rows than there are points, which are cut off.
+            size: Points in a chunk; None is as many as have what a layer gives for all examples in the cache.
 
         Yields:
             Numbers of points and what was wanted of them, chunk by chunk, as they are done.
         """
-        size, threads = min(count, self._rows_per_chunk()), torch.get_num_threads()
+        size, threads = min(count, size or self.rows_per_chunk()), torch.get_num_threads()
         workers = num_workers(self.theta.device, threads)
         share = max(1, min(-(-count // size // workers), CHUNKS_PER_TASK)) * size
         parts = [range(start, min(start + share, count)) for start in range(0, count, share)]
@@ -197,13 +207,32 @@ class ErrorSurface:
             for future in as_completed([pool.submit(run, part) for part in parts]):
                 yield from future.result()
 
-    def _rows_per_chunk(self) -> int:
-        """Give the number of points of which theta and one layer's outputs stay in the cache."""
-        recipe = self._member.recipe
-        layer = max(shape[0] if shape else 1 for shape in self.layout.parameters.values()) * self.num_examples
-        numbers = max(self.layout.num_parameters, layer, 1)
-        rows = min(MAX_ROWS, CHUNK_BYTES // (numbers * recipe.spec.dtype.itemsize))
-        return max(2, rows - rows % 2)  # points may come in pairs
+    def rows_per_chunk(self) -> int:
+        """Give the number of points of which theta and what a layer gives for all examples stay in the cache."""
+        numbers = max(self.layout.num_parameters, self._width * self.num_examples, 1)
+        return self._even(CHUNK_BYTES // (numbers * self.theta.itemsize), MAX_ROWS)
+
+    def block(self) -> tuple[int, int]:
+        """Give a number of points and of examples of which theta and what a layer gives stay in the cache.
+
+        All examples, where that leaves more than a few points, and on a GPU, which needs none of it.
+        """
+        rows, num_examples = self.rows_per_chunk(), self.num_examples
+        if rows >= FEW_ROWS or self.theta.device.type != "cpu":
+            return rows, num_examples
+        rows = self._even(CHUNK_BYTES // (self.layout.num_parameters * self.theta.itemsize), FEW_ROWS)
+        most = max(FEW_EXAMPLES, CHUNK_BYTES // (rows * self._width * self.theta.itemsize))
+        num_runs = -(-num_examples // most)
+        return rows, -(-num_examples // num_runs)
+
+    @property
+    def _width(self) -> int:
+        """How many numbers the widest layer gives for an example."""
+        return max(shape[0] if shape else 1 for shape in self.layout.parameters.values())
+
+    def _even(self, rows: int, most: int) -> int:
+        """Give a number of rows in which points may come in pairs, at least one pair."""
+        return max(2, min(rows, most) // 2 * 2)
 
 
 def _cut(part: range, size: int) -> Iterator[range]:

@@ -68,10 +68,12 @@ def find_obstacle(recipe: Recipe) -> str | None:
         Why not, in a line; None if they can.
 
     Raises:
-        UsageError: If the model draws from torch's generator at its steps: what comes then would depend on company.
+        UsageError: If the model draws from torch's generator at its steps: what comes then would depend on company; or
+            if its outputs are not of the shape that the loss takes.
     """
     with own_generator():
         module = recipe.build()
+        _require_outputs(recipe, module)
         try:
             _try_out(recipe, module, is_stackable=True)
         except Exception as error:  # whatever a model of a user's own raises
@@ -80,6 +82,21 @@ def find_obstacle(recipe: Recipe) -> str | None:
             reason = spell_error(error).partition(". ")[0]
             return f"vmap cannot run it{where}: {reason if len(reason) <= MAX_REASON else f'{reason[:MAX_REASON]}...'}"
     return None
+
+
+@torch.no_grad()
+def _require_outputs(recipe: Recipe, module: nn.Module) -> None:
+    """Refuse a module whose outputs for two examples are of another shape than its spec says."""
+    wanted = [2, recipe.spec.num_outputs]
+    found: Any = wanted
+    with contextlib.suppress(Exception):  # a mistake of the user's, which training shows
+        outputs = module.eval()(torch.ones(2, *recipe.spec.input_shape, dtype=recipe.spec.dtype))
+        found = list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+    if found != wanted:
+        raise UsageError(
+            f"the model `{recipe.model.name}` gives {found} for 2 examples; expected {wanted}: with these data the "
+            f"loss `{recipe.loss.name}` takes `spec.num_outputs` = {wanted[1]} outputs of an example"
+        )
 
 
 def _refuse_chance(recipe: Recipe, module: nn.Module) -> None:

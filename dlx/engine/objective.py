@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +15,7 @@ from dlx.core.definition import Loss
 from dlx.core.noise import random_normal
 from dlx.core.types import Hyper
 from dlx.engine import derivatives
+from dlx.engine.batch import Batch
 from dlx.engine.branches import Branches
 from dlx.engine.mapping import map_rows
 from dlx.engine.replay import Function, Replay
@@ -22,22 +23,6 @@ from dlx.engine.rows import Rows
 
 OWN_STREAMS = ("rule", "inputs", "weights")
 """Streams of noise that are not a module's: they come before those of the modules."""
-
-
-class Batch(NamedTuple):
-    """What a step sees.
-
-    Attributes:
-        inputs: [M, B, ...].
-        targets: [M, B] or [M, B, C].
-        weights: [M, B], summing to 1 over B; 0 for padding.
-        keys: Key of each stream of noise, int32 [M, S].
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    weights: Tensor
-    keys: Tensor
 
 
 class Network(NamedTuple):
@@ -89,7 +74,7 @@ class EmpiricalRisk:
         self.num_streams = len(OWN_STREAMS) + len(self._keyed)
         self._replay = self._recorded(self._value_and_gradient)
         self._replay_value = self._recorded(self._value_alone)
-        self._replay_behind = self._recorded(self._value_behind)
+        self._replay_behind = self._recorded(self._loss_behind)
         self._replay_branches = self._recorded(self._value_and_branches)
         self._replay_hessian = self._recorded(self._hessian_times)
         self._replay_gauss_newton = self._recorded(self._gauss_newton_times)
@@ -195,14 +180,22 @@ class EmpiricalRisk:
         outputs: Tensor = vmap(lambda own: functional_call(layer, own, (inputs,)))(named)
         return outputs.mT.contiguous()
 
-    def value_behind(self, theta: Tensor, hidden: Tensor) -> Tensor:
-        """Give the values at the rows of theta, [M], on the current batch, what its first layer gives being known.
+    @torch.no_grad()
+    def outputs(self, theta: Tensor, length: int) -> Tensor:
+        """Give what the models give for the last examples of the current batch without the others, [M, length, C]."""
+        return self._outputs(theta, self._batch.runs(length)[-1])[0]
+
+    def value_behind(self, theta: Tensor, shares: Tensor, parts: Sequence[Tensor]) -> Tensor:
+        """Give the values at the rows of theta, [M], on the current batch, its first layer being combined from parts.
 
         Args:
             theta: [M, P].
-            hidden: What the ``first_layer`` at each row gives for the batch, [M, B, H], without noise.
+            shares: How much of each part is what the ``first_layer`` gives at each row, [M, K].
+            parts: [K, H, length] each, for one run of the batch's examples after another; no noise.
         """
-        return self._replay_behind(theta, hidden, *self._batch)[0]
+        runs = zip(parts, self._batch.runs(parts[0].shape[2]), strict=True)
+        losses = (self._replay_behind(theta, shares, part, *run)[0] for part, run in runs)
+        return sum(losses, self._penalty(theta))
 
     def hessian_times(self, theta: Tensor, vectors: Tensor) -> Tensor:
         """Multiply the Hessians at the rows of theta, [M, P], with vectors, [K, M, P]."""
@@ -305,15 +298,20 @@ class EmpiricalRisk:
         named = named | dict.fromkeys(self._weighted, weights) | dict(zip(self._keyed, keys.unbind(0), strict=True))
         return functional_call(module, named, (inputs,)), named
 
-    def _value(self, theta: Tensor, batch: Batch, hidden: Tensor | None = None) -> tuple[Tensor, ...]:
+    def _value(self, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
         """Give the objectives, [M], differentiable, and the model's new statistics, [M, Q], if any."""
+        outputs, moved = self._outputs(theta, batch)
+        value = self._mean_loss(outputs, batch)
+        return (value if self._rows.recipe.prior is None else value + self._penalty(theta)), *moved
+
+    def _mean_loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Give the losses of what the models give, [M, B, C], summed with the examples' weights, [M]."""
 
         def losses(h: dict[str, Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
             return self._rows.recipe.loss.value(outputs, targets, Hyper(h))
 
-        outputs, moved = self._outputs(theta, batch, hidden)
-        value = (self._map(losses)(self._loss_h, outputs, batch.targets) * batch.weights).sum(1)
-        return (value if self._rows.recipe.prior is None else value + self._penalty(theta)), *moved
+        of_examples: Tensor = self._map(losses)(self._loss_h, outputs, batch.targets)
+        return (of_examples * batch.weights).sum(1)
 
     def _penalty(self, theta: Tensor) -> Tensor:
         """Give minus the log prior of the weights over N, [M]."""
@@ -358,8 +356,10 @@ class EmpiricalRisk:
     def _value_alone(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
         return self._value(theta, Batch(*batch))
 
-    def _value_behind(self, theta: Tensor, hidden: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:
-        return self._value(theta, Batch(*batch), hidden)
+    def _loss_behind(self, theta: Tensor, shares: Tensor, part: Tensor, *given: Tensor) -> tuple[Tensor]:
+        batch = Batch(*given)
+        hidden = (shares @ part.flatten(1)).view(-1, *part.shape[1:])
+        return (self._mean_loss(self._outputs(theta, batch, hidden.mT)[0], batch),)
 
     @torch.enable_grad()
     def _value_and_gradient(self, theta: Tensor, *batch: Tensor) -> tuple[Tensor, ...]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from dlx.core.definition import Dataset, Definition, Loss, Metric, Model, Optimizer, Prior, Schedule
+from dlx.core.errors import UsageError
 from dlx.core.records import Cell
 from dlx.core.seeding import integer_seed
 from dlx.core.settings import Scale, Split, Training
@@ -62,8 +63,18 @@ class Recipe:
         return self.training.tunables() if section == "training" else self.definitions()[section].tunables()
 
     def build(self) -> torch.nn.Module:
-        """Build the model's module, its weights drawn from torch's global generator, in the dtype of the recipe."""
-        return self.model.build(self.spec).to(self.spec.dtype)  # a user's own may not look at the dtype
+        """Build the model's module, its weights drawn from torch's global generator, in the dtype of the recipe.
+
+        Raises:
+            UsageError: If a model of a user's own builds none.
+        """
+        module = self.model.build(self.spec)
+        if not isinstance(module, torch.nn.Module):
+            raise UsageError(
+                f"`{type(self.model).__name__}.build` of the model `{self.model.name}` gives a "
+                f"`{type(module).__name__}`; expected a torch.nn.Module"
+            )
+        return module.to(self.spec.dtype)  # a user's own may not look at the dtype
 
     def layout(self) -> Layout:
         """Give the layout of what a member owns, without allocating or drawing any."""

@@ -14,9 +14,10 @@ from dlx.core.noise import step_keys
 from dlx.core.records import MemberEpoch
 from dlx.core.seeding import integer_seed
 from dlx.data.batches import BatchPlan, Order
+from dlx.engine.batch import Batch
 from dlx.engine.evaluation import Evaluator
 from dlx.engine.feed import DeviceExamples
-from dlx.engine.objective import Batch, EmpiricalRisk
+from dlx.engine.objective import EmpiricalRisk
 from dlx.engine.population import Population
 from dlx.engine.rows import Rows
 

@@ -48,10 +48,22 @@ class Layer(NamedTuple):
 
 def is_by_hand(module: nn.Module) -> bool:
     """Tell whether backprop by hand knows every layer of a module, each with parameters of its own that move."""
+    return obstacle(module) is None
+
+
+def obstacle(module: nn.Module) -> str | None:
+    """Say in a clause why backprop by hand cannot compute the gradient of a module; None if it can."""
     layers = [layer for _, layer in _layers(module)]
     own = [parameter for layer in layers for parameter in layer.parameters()]
-    is_known = all(isinstance(layer, Dense | Pointwise | Dropout | BatchNorm) for layer in layers)
-    return is_known and len({id(each) for each in own}) == len(own) and all(each.requires_grad for each in own)
+    unknown = [
+        type(layer).__name__ for layer in layers if not isinstance(layer, Dense | Pointwise | Dropout | BatchNorm)
+    ]
+    if unknown:
+        names = ", ".join(f"`{name}`" for name in dict.fromkeys(unknown))
+        return f"it knows rows of dlx's own layers (Dense, Pointwise, Dropout, BatchNorm), not {names}"
+    if len({id(each) for each in own}) < len(own):
+        return "layers share a parameter"
+    return None if all(each.requires_grad for each in own) else "some parameters do not move"
 
 
 def _layers(module: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -35,6 +35,8 @@ MAX_CROSSED = 0.2
 """Share of the entries of a tensor that kinks may hide; with more of them it is not verified."""
 PROPORTIONAL = 1e-3
 """How far two gradients may be from multiples of each other to be called that."""
+MOSTLY = 0.1
+"""What a constant factor may leave of an error that it is to explain."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class TensorCheck:
             gradient, its difference and their ratio; None where nothing was compared.
         meaning: What a ratio as this usually means, or None.
         verdict: Of the whole.
+        is_rounding: Whether it is ok although the relative error is larger than that: rounding explains it.
     """
 
     name: str
@@ -73,6 +76,7 @@ class TensorCheck:
     worst: tuple[tuple[int, ...], float, float, float | None] | None
     meaning: str | None
     verdict: Verdict
+    is_rounding: bool
 
 
 def check(gradient: Mapping[str, Tensor], reference: Reference, num_examples: int) -> list[TensorCheck]:
@@ -113,6 +117,7 @@ def check_tensor(name: str, gradient: Tensor, reference: TensorReference, num_ex
         ratio = float(a[place] / n[place]) if abs(float(n[place])) > float(allowed[place]) else None
         worst = tuple(int(each) for each in index), float(a[place]), float(n[place]), ratio
     is_bad = verdict in ("suspicious", "wrong")
+    relative_error = None if is_zero.all() else float(error.norm()) / total
     return TensorCheck(
         name=name,
         shape=reference.shape,
@@ -123,11 +128,12 @@ def check_tensor(name: str, gradient: Tensor, reference: TensorReference, num_ex
         num_directions=len(reference.directions),
         norm=float(a.norm()),
         absolute_error=float(error.max()) if len(a) else 0.0,
-        relative_error=None if is_zero.all() else float(error.norm()) / total,
+        relative_error=relative_error,
         floor=float(allowed.max()) if len(a) else 0.0,
         worst=worst,
         meaning=_meaning(a, n, worst, num_examples) if is_bad else None,
         verdict=verdict,
+        is_rounding=verdict == "ok" and (relative_error or 0.0) >= TENSOR_BOUNDS[0],
     )
 
 
@@ -164,11 +170,28 @@ def _meaning(
         return "not finite: a division by 0, a logarithm or root of 0, or an overflow in the backward pass"
     square = float(n @ n)
     factor = float(a @ n) / square if square else None
-    if factor is not None and float((a - factor * n).norm()) <= PROPORTIONAL * float(n.norm()):
-        return name_factor(factor, num_examples)
+    if factor is not None:
+        rest, off = float((a - factor * n).norm()), float((a - n).norm())
+        if off <= PROPORTIONAL * float(n.norm()):
+            return _nearly_right(factor if rest <= MOSTLY * off else None)
+        if rest <= PROPORTIONAL * float(n.norm()):
+            return name_factor(factor, num_examples) or f"{factor:.4g} times the difference: a wrong constant factor"
     ratio = worst[3] if worst else None
     known = None if ratio is None else name_factor(ratio, num_examples)
     return f"in the worst entry: {known}" if known else None
+
+
+def _nearly_right(factor: float | None) -> str:
+    """Say what lies behind a gradient that is right to a small share, and a multiple of the right one or none."""
+    if factor is None:
+        return (
+            "nearly right, and off by no constant factor: a part in lower precision (float32), an approximation, or a "
+            "small term left out"
+        )
+    return (
+        f"1 {'+' if factor > 1 else '-'} {abs(factor - 1):.1g} times: nearly right, and off by a constant factor, such "
+        "as a constant with too few digits, or an epsilon that only one of value and derivative has"
+    )
 
 
 def name_factor(factor: float, num_examples: int) -> str | None:

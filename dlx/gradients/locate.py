@@ -1,4 +1,4 @@
-"""Finds the first part of a module whose backward does not fit its forward.
+"""Finds the first part of a module whose backward does not fit its forward, and definitions whose derivative does not.
 
 The whole gradient is a chain; one wrong link spoils every tensor below it. Each part is checked by itself, at what it
 was given in a forward pass: the gradient of u'part(x), u random, by x and by its parameters, against differences.
@@ -12,12 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dlx.core.definition import Definition, Prior
 from dlx.engine.branches import Branches
 from dlx.engine.objective import Network
+from dlx.gradients.backprop import forward
 from dlx.gradients.check import VERDICTS, check_tensor
 from dlx.gradients.differences import noise_floor, steps_of
 from dlx.gradients.reference import TensorReference
+from dlx.models.activations import Pointwise
 
+Function = Callable[[Tensor], Tensor]
+SAME = 1e-9
+"""Relative difference up to which two derivatives by formulas are one: what rounding makes is far below."""
 MAX_ENTRIES = 30
 """Entries of each tensor that a part is checked in."""
 BETWEEN = "what the model computes itself, between its parts (a detach, a `.data`, a `no_grad`, an edit in place)"
@@ -44,6 +50,40 @@ def first_wrong_part(network: Network) -> str:
     if not _is_right(loss, outputs, []):
         return f"the loss `{network.loss.name}`"
     return BETWEEN
+
+
+def wrong_derivatives(network: Network, prior: Prior | None) -> list[Definition]:
+    """Find the definitions that carry another derivative than autograd finds for their value, at the point.
+
+    Args:
+        network: Of layers that ``backprop.is_by_hand`` knows.
+        prior: Whose penalties it has.
+    """
+    trace, outputs = forward(network)
+    loss, h = network.loss, network.loss_h
+    theta = nn.utils.parameters_to_vector(network.module.parameters()).detach()
+    pairs: list[tuple[Definition, Function, Function, Tensor]] = [
+        (layer.module.activation, layer.module.activation.value, layer.module.activation.derivative, layer.inputs)
+        for layer in trace
+        if isinstance(layer.module, Pointwise)
+    ]
+    pairs.append((
+        loss, lambda o: loss.value(o, network.targets, h), lambda o: loss.derivative(o, network.targets, h), outputs
+    ))  # fmt: skip
+    if prior is not None:
+        pairs.append((prior, network.penalties, network.penalty_slope, theta))
+    wrong = [definition for definition, value, derivative, x in pairs if _differ(value, derivative, x)]
+    return list(dict.fromkeys(wrong))
+
+
+def _differ(value: Function, derivative: Function, x: Tensor) -> bool:
+    """Tell whether a derivative is not what autograd gives for the sum of the values."""
+    at = x.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        total = value(at).sum()
+        right = torch.autograd.grad(total, at)[0] if total.requires_grad else torch.zeros_like(at)
+    found = derivative(x.detach())
+    return not bool((found - right).norm() <= SAME * right.norm())
 
 
 def _calls(network: Network) -> list[tuple[str, nn.Module, Tensor]]:

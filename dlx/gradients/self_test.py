@@ -32,8 +32,8 @@ class Trial:
         place: Where it was planted.
         tensors: Those whose gradient it changes.
         outcome: ``caught`` in these tensors and no other; ``missed`` in one of them, or seen in another one;
-            ``no effect`` where it leaves the gradient as it is; ``below rounding`` where it is not seen because it
-            changes every entry by less than differences can tell.
+            ``no effect`` where it leaves the gradient as it is; ``below rounding`` where it is not seen in a tensor
+            because it changes every entry that is compared by less than differences can tell.
         smallest_error: Least relative error of the tensors that it changes.
     """
 
@@ -66,7 +66,7 @@ def _try(fault: Fault, right: Mapping[str, Tensor], reference: Reference, num_ex
     bad = {each.name for each in checks if each.verdict in ("suspicious", "wrong")}
     seen = {name for name in changed if _is_above_rounding(fault.gradient[name], right[name], reference[name])}
     outcome: Outcome = "no effect" if not changed else "caught" if bad == set(changed) else "missed"
-    if outcome == "missed" and bad == seen:
+    if outcome == "missed" and bad <= set(changed) and seen <= bad:
         outcome = "below rounding"
     errors = [each.relative_error or 0.0 for each in checks if each.name in changed]
     return Trial(fault.name, fault.place, tuple(changed), outcome, min(errors, default=0.0))

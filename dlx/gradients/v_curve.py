@@ -18,10 +18,13 @@ from torch import Tensor
 
 from dlx.engine.error_surface import ErrorSurface
 from dlx.gradients.differences import STEP, Work, along_axes, telling
+from dlx.gradients.layered import LayeredNetwork
 
 STEPS = tuple(float(10**exponent) for exponent in np.arange(-1, -12.25, -0.5))
-MAX_ENTRIES = 200
+MAX_ENTRIES, MIN_ENTRIES = 200, 20
 """Entries of the gradient over which the error is taken."""
+STACKED_NUMBERS = 20_000_000
+"""Entries times parameters at most where the whole network runs for every entry: some seconds of work."""
 CLEAR = 30.0
 """How many times its least value the error must be to lie on a side of the V."""
 
@@ -53,8 +56,11 @@ class VCurve:
 def v_curve(surface: ErrorSurface, gradient: Tensor) -> Work[VCurve]:
     """Measure the error of central differences for steps from 1e-1 to 1e-12.
 
+    Fewer entries are taken where each costs a run of the whole network, and fewest where points run one by one.
+
     Args:
-        surface: f, in float64.
+        surface: f, in float64, without prior: a Laplace prior has a kink at 0, which large steps cross for many
+            weights.
         gradient: Its gradient by autograd, [P].
 
     Yields:
@@ -64,7 +70,7 @@ def v_curve(surface: ErrorSurface, gradient: Tensor) -> Work[VCurve]:
         The errors.
     """
     generator = torch.Generator().manual_seed(0)
-    columns = torch.randperm(len(gradient), generator=generator)[:MAX_ENTRIES].to(gradient.device)
+    columns = torch.randperm(len(gradient), generator=generator)[: _num_entries(surface)].to(gradient.device)
     errors: list[float | None] = []
     shares = []
     for number, step in enumerate(STEPS):
@@ -76,6 +82,14 @@ def v_curve(surface: ErrorSurface, gradient: Tensor) -> Work[VCurve]:
         errors.append(float((quotients - right).norm()) / size if len(right) and size else None)
         shares.append(float(kept.double().mean()))
     return VCurve(STEPS, tuple(errors), tuple(shares), *slopes(STEPS, errors), STEP, len(columns))
+
+
+def _num_entries(surface: ErrorSurface) -> int:
+    if LayeredNetwork.of(surface) is not None:
+        return MAX_ENTRIES
+    if not surface.is_stackable:
+        return MIN_ENTRIES
+    return max(MIN_ENTRIES, min(MAX_ENTRIES, STACKED_NUMBERS // len(surface.theta)))
 
 
 def _share_of_all(number: int, share: float) -> float:

@@ -166,6 +166,11 @@ def protocol_sentences(result: Result) -> Iterator[str]:
             f"There are {protocol['studies']} independent searches; a seed counts with the median over the best "
             "settings of all, so the luck of one search does not decide (Dahl et al. 2023)."
         )
+    else:
+        yield (
+            "Each optimizer was tuned by one search. What is said holds for the settings it found, and its luck is "
+            "in no p value; compare.studies=3 takes the median over several (Dahl et al. 2023)."
+        )
     yield (
         f"The best setting and the untuned one are then trained with {plural(len(fresh), 'fresh seed')}, {fresh[0]} to "
         f"{fresh[-1]}, of which nothing was tuned. A seed gives every optimizer the same split, initial weights and "

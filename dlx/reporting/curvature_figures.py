@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from dlx.reporting.tables import format_number
 
 Result = dict[str, Any]
 DECADES = {"dense": 8, "lanczos": 2}
-"""How far from the largest size towards 0 the scale of eigenvalues is logarithmic. An estimated density tells less of
-those near 0: they are many, and a few nodes stand for all of them."""
+"""How far from the largest size towards 0 the scale of eigenvalues is logarithmic, at most. An estimated density tells
+less of those near 0: they are many, and a few nodes stand for all of them."""
 BARS_PER_DECADE = 4
 RIGHT = 0.7
 """Where the axes end, as a share of the width: beside them stands the legend."""
 FEW = 8
 """Eigenvalues in a bar up to which they can be counted on a linear scale."""
+MOST_NAMES = 9
+"""Names on the axis of eigenvalues at most; of more every other power of ten is named."""
 LEAST = 0.3
 """Lower end of the axis of counts: a little less than one eigenvalue."""
 DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (1, 1.4)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
@@ -70,7 +73,7 @@ def spectrum_figure(result: Result) -> Figure:
         f"lowest {format_number(ends[0])}, highest {format_number(ends[1])}"
     )
     figure, (axes,) = panels(8.0, 3.9, f"{result['name']}: eigenvalues of the Hessian", note)
-    inner = largest * 10.0 ** -DECADES[spectrum["method"]]
+    inner = largest * 10.0 ** -_decades(values, largest, DECADES[spectrum["method"]])
     edges = _edges(largest, inner)
     heights, _ = np.histogram(values, edges, weights=counts)
     axes.set_xscale("symlog", linthresh=inner, linscale=0.5)
@@ -85,9 +88,9 @@ def spectrum_figure(result: Result) -> Figure:
                 edges[:-1][shown], heights[shown], np.diff(edges)[shown], align="edge", color=colour, hatch=hatch,
                 edgecolor="white", linewidth=0.6, label=text, gid=f"bars-{text.split()[0]}",
             )  # fmt: skip
-    _mark_limits(axes, result, largest)
+    limits = _mark_limits(axes, result, largest)
     _scale_counts(axes, float(heights.max()))
-    _name_decades(axes, largest, inner)
+    _name_decades(axes, _window(values, limits, inner), inner)
     label(axes, "eigenvalue", "number of eigenvalues")
     add_legend(axes, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0)
     figure.subplots_adjust(right=RIGHT)
@@ -104,31 +107,56 @@ def _scale_counts(axes: Axes, highest: float) -> None:
         axes.set_ylim(0, highest + 0.5)
 
 
+def _decades(values: Floats, largest: float, most: int) -> int:
+    """Give how far the scale is logarithmic: some way beyond the smallest eigenvalue, or all the way if some are 0."""
+    least = float(abs(values).min(initial=largest))
+    return most if least <= largest * 10.0**-most else min(most, 2 + math.ceil(math.log10(largest / least)))
+
+
 def _edges(largest: float, inner: float) -> Floats:
     """Give the limits of the bars: even in the logarithm on both sides, and one bar around 0."""
     upper = np.geomspace(inner, largest * 1.0001, round(math.log10(largest / inner)) * BARS_PER_DECADE + 1)
     return np.concatenate([-upper[::-1], upper])
 
 
-def _name_decades(axes: Axes, largest: float, inner: float) -> None:
-    """Put marks at 0 and at some powers of ten on both sides."""
-    top, bottom = math.floor(math.log10(largest)), math.ceil(math.log10(inner))
-    powers = [10.0**power for power in range(top, bottom - 1, -1 - (top - bottom > 4))][::-1]
-    powers = [power for power in powers if power > 2 * inner]
-    places = [-power for power in powers[::-1]] + [0.0, *powers]
+def _name_decades(axes: Axes, window: tuple[float, float], inner: float) -> None:
+    """Show a part of the axis, and put marks at 0 and at some powers of ten on both sides, as far as they are in it."""
+    low, high = window
+    top, bottom = math.floor(math.log10(max(-low, high))), math.ceil(math.log10(inner))
+    powers = [10.0**power for power in range(top, bottom - 1, -1) if power > math.log10(2 * inner)][::-1]
+    places = [place for place in [*(-power for power in powers[::-1]), 0.0, *powers] if low <= place <= high]
+    if len(places) > MOST_NAMES:
+        kept = {round(math.log10(power)) for power in powers[::-1][::2]}
+        places = [place for place in places if place == 0 or round(math.log10(abs(place))) in kept]
     names = [f"$-10^{{{round(math.log10(-x))}}}$" if x < 0 else "0" if x == 0 else f"$10^{{{round(math.log10(x))}}}$"
              for x in places]  # fmt: skip
     axes.set_xticks(places, names)
     axes.minorticks_off()
-    axes.set_xlim(-1.6 * largest, 1.6 * largest)
+    axes.set_xlim(low, high)
 
 
-def _mark_limits(axes: Axes, result: Result, largest: float) -> None:
-    """Draw where the curvature is too large for each learning rate, if that is on the axis."""
+def _window(found: Floats, limits: Sequence[float], inner: float) -> tuple[float, float]:
+    """Give the part of the axis that has something on it: eigenvalues, or limits of learning rates."""
+    places = np.concatenate([found, limits])
+    low, high = float(places.min(initial=math.inf)), float(places.max(initial=-math.inf))
+    return -_end(-low, inner), _end(high, inner)
+
+
+def _end(place: float, inner: float) -> float:
+    """Give an upper end of the axis: beyond a place and its bar; below 0, beyond the next power of ten, too."""
+    if abs(place) <= inner:
+        return 1.6 * inner
+    return 1.6 * place if place > 0 else -min(-0.5 * place, 0.8 * 10.0 ** math.floor(math.log10(-place)))
+
+
+def _mark_limits(axes: Axes, result: Result, largest: float) -> list[float]:
+    """Draw where the curvature is too large for each learning rate, if that is on the axis; give these places."""
     rates = list(dict.fromkeys(each["lr"] for each in result["rates"]))
-    for number, rate in enumerate(rate for rate in rates if 2 / rate <= 1.6 * largest):
+    shown = [rate for rate in rates if 2 / rate <= 1.6 * largest]
+    for number, rate in enumerate(shown):
         dashes = DASHES[number % len(DASHES)]
         axes.axvline(2 / rate, color="black", linestyle=dashes, linewidth=1.4, label=f"2 / lr for lr {rate:g}")
+    return [2 / rate for rate in shown]
 
 
 def steps_sentence(result: Result) -> str:

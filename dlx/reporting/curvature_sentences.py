@@ -30,6 +30,8 @@ def curvature_headline(result: Result) -> str:
     what = "a slope" if kind == "slope" else KINDS[kind].partition(",")[0]
     highest = format_number(result["spectrum"]["highest"]["value"])
     value, norm = format_number(result["value"]), format_number(result["gradient_norm"])
+    if result["doubt"]:
+        return f"the gradient is wrong: f {value}  gradient norm {norm} as it is computed"
     return f"{what}: f {value}  gradient norm {norm}  highest eigenvalue {highest}"
 
 
@@ -42,6 +44,7 @@ def curvature_sentences(result: Result) -> Iterator[str]:
     Yields:
         Sentences, in the order of the tables.
     """
+    yield from _doubt(result)
     yield _point(result)
     yield from _directions(result)
     yield from _eigenvalues(result)
@@ -49,6 +52,18 @@ def curvature_sentences(result: Result) -> Iterator[str]:
     yield from _limit(result)
     yield from _jacobian(result)
     yield from result["remarks"]
+
+
+def _doubt(result: Result) -> Iterator[str]:
+    found = result["doubt"]
+    if found is None:
+        return
+    remedy = "look at the backward of its `value`" if result["is_surface"] else "dlx gradcheck finds where"
+    yield (
+        f"The gradient does not fit f: along a direction of length 1 it says {format_number(found['said'])}, but "
+        f"values of f on both sides say {format_number(found['measured'])}. All that follows is built on it, second "
+        f"derivatives too: {remedy}."
+    )
 
 
 def _point(result: Result) -> str:
@@ -97,10 +112,7 @@ def _eigenvalues(result: Result) -> Iterator[str]:
             if cost
             else "the highest is not known to the tolerance: raise curvature.max_steps"
         )
-        yield (
-            f"Within its bound of each of the two there is an eigenvalue; {known}. One may lie beyond: a smaller "
-            "curvature.tolerance, or curvature.dense for all eigenvalues, would show it."
-        )
+        yield (f"Within its bound of each of the two there is an eigenvalue; {known}. {_beyond(spectrum)}")
         if abs(lowest["value"]) <= lowest["bound"]:
             yield "The sign of the lowest eigenvalue is not known: its bound is larger than its size."
     if result["point"]["shape"] == "minimum" and lowest["value"] > 0:
@@ -110,6 +122,14 @@ def _eigenvalues(result: Result) -> Iterator[str]:
             f"The condition number is {format_number(condition)}: near a minimum with it, gradient descent at its best "
             f"step size leaves {format_number(rate, 6)} of the distance at every step in the worst direction."
         )
+
+
+def _beyond(spectrum: dict[str, Any]) -> str:
+    """Say whether an eigenvalue may lie beyond the two."""
+    more = "a smaller curvature.tolerance, or curvature.dense for all eigenvalues, would show it."
+    if spectrum["is_outermost"]:
+        return f"No other random start saw one beyond. One may lie beyond all the same: {more}"
+    return f"Another random start saw one beyond them, so they are not the outermost: raise curvature.max_steps; {more}"
 
 
 def _best_step(result: Result) -> Iterator[str]:

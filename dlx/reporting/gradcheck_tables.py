@@ -51,7 +51,7 @@ def _tensor_table(entry: Mapping[str, Any]) -> Table:
                 _error(tensor["relative_error"]),
                 _error(tensor["absolute_error"]),
                 _worst(tensor["worst"]),
-                tensor["verdict"],
+                _verdict(tensor),
             )
         )
     title = (
@@ -72,6 +72,11 @@ def _by(by: str) -> str:
 def _error(value: float | None) -> str:
     """Write an error; None stands for two gradients that are both zero but for rounding."""
     return "both zero" if value is None else "0" if value == 0 else f"{value:.1e}"
+
+
+def _verdict(tensor: Mapping[str, Any]) -> str:
+    """Give the verdict; beside ok say where the relative error is large and yet no more than rounding."""
+    return "ok (rounding)" if tensor["is_rounding"] else str(tensor["verdict"])
 
 
 def _worst(worst: Mapping[str, Any] | None) -> str:
@@ -125,14 +130,22 @@ def gradcheck_sentences(result: Result) -> Iterator[str]:
         f"{result['noise_floor']:.1e} are rounding."
     )
     if crossed:
-        yield f"{crossed:,} entries were left out: a kink lies within their step, where there is no derivative."
+        yield (
+            f"{crossed:,} entries were left out: a kink, or a jump of the second derivative, lies within their step, "
+            "and a difference across it is not the derivative."
+        )
     for entry in result["checks"]:
         for tensor in entry["tensors"]:
             if tensor["verdict"] in ("suspicious", "wrong"):
                 yield _finding(entry, tensor)
+    if result["not_by_hand"]:
+        also = ", and with it the planted faults" if result["self_test"] else ""
+        yield f"Backprop by hand is left out{also}: {result['not_by_hand']}."
+    if result["wrong_derivatives"]:
+        yield wrong_derivative_sentence(result)
     if result["first_wrong"]:
         yield f"The first part whose backward does not fit its forward: {result['first_wrong']}."
-        yield "No faults are planted, and the error against the step says nothing, while the gradient itself is wrong."
+        yield "While the gradient itself is wrong, no faults are planted and no error against the step is measured."
         return
     yield from _curve_sentences(result)
     if result["self_test"] and result["self_test"]["faults"]:
@@ -144,8 +157,18 @@ def _finding(entry: Mapping[str, Any], tensor: Mapping[str, Any]) -> str:
     return f"{tensor['name']}, {_by(entry['by'])} ({entry['of']}): {tensor['verdict']}{why}."
 
 
+def wrong_derivative_sentence(result: Result) -> str:
+    """Say what to look at where the gradient by hand alone is wrong, and that training does not use it."""
+    found = result["wrong_derivatives"]
+    users = "" if not any(each["kind"] == "loss" for each in found) else ", but for the rule `gauss_newton`"
+    which = " and ".join(f"`{each['class']}.derivative` of the {each['kind']} `{each['name']}`" for each in found)
+    return f"Autograd agrees with the differences, so training is unaffected{users}: look at {which}."
+
+
 def _curve_sentences(result: Result) -> Iterator[str]:
     curve = result["v_curve"]
+    if curve is None:
+        return
     down, up = curve["truncation_slope"], curve["rounding_slope"]
     truncation = "no truncation error to be seen" if down is None else f"slope {down:.2f} for large steps (2 expected)"
     rounding = "no rounding to be seen" if up is None else f"{up:.2f} for small ones (-1 expected)"
@@ -155,8 +178,13 @@ def _curve_sentences(result: Result) -> Iterator[str]:
 def _self_test_sentence(faults: Sequence[Mapping[str, Any]]) -> str:
     counts = Counter(each["outcome"] for each in faults)
     none = f"; {counts['no effect']} without effect in this network" if counts["no effect"] else ""
-    none += f"; {counts['below rounding']} changed less than rounding" if counts["below rounding"] else ""
-    return f"Of {len(faults)} planted faults {counts['caught']} were caught and {counts['missed']} missed{none}."
+    text = f"Of {len(faults)} planted faults {counts['caught']} were caught and {counts['missed']} missed{none}."
+    if not counts["below rounding"]:
+        return text
+    return (
+        f"{text} For {counts['below rounding']} there is nothing to see in some tensor: what is compared there changes "
+        "by less than rounding, for the gradient is small here. Slopes are larger with gradcheck.burn_in=0."
+    )
 
 
 def cost_sentence(result: Result, timing: Mapping[str, Any]) -> str:

@@ -69,6 +69,23 @@ class Levels:
         heights: Floats = np.log10(np.maximum(values - self.base, self.least))
         return heights
 
+    def relief(self, values: Floats) -> Floats:
+        """Give the heights of a relief, [up, across]: as ``height``, with a floor below which nothing is seen.
+
+        A valley narrower than the grid is met by some of its points and missed by others; on a logarithmic scale that
+        is a row of pits. Where a parabola through the lowest point of a line and its neighbours goes down to less than
+        half of it, the grid does not tell how deep the valley is there; the floor is the highest of such neighbours, so
+        that it is at least a step of the grid wide everywhere.
+        """
+        heights = self.height(values)
+        if self.base is None:
+            return heights
+        unseen = np.concatenate([_unseen(values - self.base), _unseen(values.T - self.base)])
+        if not len(unseen):
+            return heights
+        floor = float(np.log10(max(unseen.max(), self.least)))
+        return np.where(np.isfinite(heights), np.maximum(heights, floor), heights)
+
     def name(self, error: str) -> str:
         """Name the axis of heights."""
         if self.base is None:
@@ -81,3 +98,17 @@ class Levels:
             return f"levels of {error} evenly spaced"
         where = "" if self.base == 0 else " above the lowest value"
         return f"levels of {error}{where} grow by a factor each"
+
+
+def _unseen(heights: Floats) -> Floats:
+    """Give the higher neighbour of the lowest point of each row, where that may be the wall of something lower, [K]."""
+    rows = np.where(np.isfinite(heights), heights, np.inf)
+    place = rows[:, 1:-1].argmin(1) + 1
+    number = np.arange(len(rows))
+    before, lowest, after = (rows[number, place + shift] for shift in (-1, 0, 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        bend = before - 2 * lowest + after
+        vertex = lowest - (after - before) ** 2 / (8 * bend)
+        is_wall = (lowest < before) & (lowest < after) & np.isfinite(bend) & (vertex < lowest / 2)
+    higher: Floats = np.maximum(before, after)[is_wall]
+    return higher

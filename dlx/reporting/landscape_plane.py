@@ -77,14 +77,17 @@ def draw_surface(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
     """Draw the error as height, in the colours of the contours; arguments as ``draw_contour``."""
     across, up, values = _plane(shown)
     levels = Levels.of(values)
+    heights = levels.relief(values)
+    floor = float(heights[np.isfinite(heights)].min())
     note = "height and colour: " + levels.name(result["error"])
+    if floor > float(levels.height(values)[np.isfinite(values)].min()):
+        note += f"; cut off below {floor:.2g}, where the valley is narrower than the grid"
     if result["num_not_finite"]:
-        note += "; grey: not finite, cut off at the top"
+        note += "\ngrey: not finite, cut off at the top"
     figure = new_figure(6.4, 5.4)
     figure.text(0.03, 0.945, _title(result, "surface"), fontsize=12, fontweight="bold", parse_math=False)
-    figure.text(0.03, 0.9, note, fontsize=8.5, color=GREY, parse_math=False)
+    figure.text(0.03, 0.925, note, fontsize=8.5, color=GREY, va="top", linespacing=1.25, parse_math=False)
     axes: Any = figure.add_axes((0.0, 0.02, 0.95, 0.88), projection="3d")
-    heights = levels.height(values)
     top = float(heights[np.isfinite(heights)].max())
     colours = levels.colours(levels.norm(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)))
     colours[~np.isfinite(values)] = matplotlib.colors.to_rgba(HOLE)
@@ -96,12 +99,14 @@ def draw_surface(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
     for number, (path, path_values) in enumerate(zip(shown["paths"], shown["path_values"], strict=True)):
         inside = _within(np.array(path), across, up)
         kept = np.where(inside, 1.0, np.nan)[shown_part(np.array(path), across, up)]
-        points, height = np.array(path)[: len(kept)], levels.height(numbers(path_values))[: len(kept)]
+        points = np.array(path)[: len(kept)]
+        height = np.maximum(levels.height(numbers(path_values)), floor)[: len(kept)]
         line = [*(kept[:, None] * points).T, kept * height]
         axes.plot(*line, color=COLOURS[number % len(COLOURS)], linestyle=DASHES[number % len(DASHES)], zorder=10)
     for mark in result["marks"]:
         if mark["value"] is not None and np.isfinite(mark["value"]):
-            axes.scatter(*mark["at"], levels.height(np.array([mark["value"]]))[0], color="black", s=18, zorder=11)
+            top = max(floor, float(levels.height(np.array([mark["value"]]))[0]))
+            axes.scatter(*mark["at"], top, color="black", s=18, zorder=11)
     short = [name.rpartition(", ")[2].removeprefix("along ").replace("from weights 1 ", "") for name in _names(result)]
     axes.set_xlabel(short[0], parse_math=False, fontsize=8.5)
     axes.set_ylabel(short[1], parse_math=False, fontsize=8.5)

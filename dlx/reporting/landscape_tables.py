@@ -97,6 +97,7 @@ def landscape_sentences(result: dict[str, Any]) -> list[str]:
         *(_about_barriers(result) if result["barriers"] else ()),
         *(_about_paths(result) if result.get("paths") else ()),
         *_about_holes(result),
+        *result["remarks"],
     ]
 
 
@@ -152,7 +153,9 @@ def _about_barriers(result: dict[str, Any]) -> Iterator[str]:
 
 def _about_paths(result: dict[str, Any]) -> Iterator[str]:
     arrived = sorted((path["arrived"], path["optimizer"]) for path in result["paths"] if path["arrived"] is not None)
-    if arrived:
+    if result["starts_at_minimum"]:
+        yield "The start is a minimum: a path that stays there has nothing to do; another start would show a descent."
+    elif arrived:
         others = "" if len(arrived) == 1 else f", the last of the {len(arrived)} that did at step {arrived[-1][0]}"
         yield (
             f"First to stay within a hundredth of its first distance from a minimum is {arrived[0][1]}, from step "

@@ -41,7 +41,7 @@ def sentence() -> str:
 def draw(result: Mapping[str, Any]) -> Figure:
     """Draw the errors, the lines of slope 2 and -1 beside them, and the step that the check takes."""
     curve = result["v_curve"]
-    note = f"{curve['num_entries']} entries of the gradient; error |D - g| / (|D| + |g|), g by autograd"
+    note = f"{curve['num_entries']} entries of the gradient of the loss; error |D - g| / (|D| + |g|), g by autograd"
     figure, (axes,) = panels(6.4, 4.2, "Error of central differences against their step", note)
     steps, errors = numbers(curve["steps"]), numbers(curve["errors"])
     kept = np.isfinite(errors) & (errors > 0)
@@ -57,7 +57,7 @@ def draw(result: Mapping[str, Any]) -> Figure:
         low, high = errors[kept].min(), errors[kept].max()
         axes.set_ylim(low / 10, min(high * 10, 10))
     label(axes, "step h", "relative error")
-    add_legend(axes, loc="upper center")
+    add_legend(axes, loc="lower left")  # where a V leaves room, and no line stands
     return figure
 
 

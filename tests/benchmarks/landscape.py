@@ -2,8 +2,8 @@
 
     uv run python tests/benchmarks/landscape.py
 
-51 x 51 points of the digits MLP (64-128-10) on all 1,797 examples. The loop writes the weights of a point into the
-module and evaluates the loss without gradients; every side runs at its best thread count. The floor is the time of
+51 x 51 points of the digits MLP (64-128-10) on all 1,797 examples. The loop calls the module with the weights
+of a point and evaluates the loss in inference mode; every side runs at its best thread count. The floor is the time of
 all products, each point's own, at the rate of large matrix products on all cores.
 """
 
@@ -22,7 +22,7 @@ from dlx.commands.subject import load_subject  # sets MKL_CBWR, which must come 
 
 import torch  # isort: skip
 from torch import Tensor, nn  # isort: skip
-from torch.nn.utils import vector_to_parameters  # isort: skip
+from torch.func import functional_call  # isort: skip
 
 from dlx.curvature.landscape import around, grid
 from dlx.engine.cross_section import CrossSection
@@ -74,13 +74,17 @@ def main() -> None:
         torch.set_num_threads(1)
         return collect(CrossSection(surface, theta, directions).evaluate(points), len(points))
 
-    @torch.no_grad()
+    shapes = {name: each.shape for name, each in module.named_parameters()}
+    sizes = [shape.numel() for shape in shapes.values()]
+
+    @torch.inference_mode()
     def loop(threads: int) -> Tensor:
         torch.set_num_threads(threads)
         found = []
         for a, b in points.tolist():
-            vector_to_parameters(theta + a * directions[0] + b * directions[1], module.parameters())
-            found.append(nn.functional.cross_entropy(module(inputs), targets))
+            tensors = (theta + a * directions[0] + b * directions[1]).split(sizes)
+            named = {name: each.view(shape) for (name, shape), each in zip(shapes.items(), tensors, strict=True)}
+            found.append(nn.functional.cross_entropy(functional_call(module, named, (inputs,)), targets))
         return torch.stack(found)
 
     torch.testing.assert_close(dlx(), loop(CORES), rtol=1e-4, atol=1e-5)

@@ -13,7 +13,7 @@ import torch
 import typer
 from commands.runs import SMALL, small_run, status, write_config
 from commands.searches import SMALL as SEARCH
-from plugin_files import ABSOLUTE, write_plugin
+from plugin_files import ABSOLUTE, QUADRATIC, with_line, write_plugin
 
 from dlx import __version__
 from dlx.cli.app import app
@@ -271,6 +271,59 @@ def test_plugins(dlx: Any, tmp_path: Path, search: str) -> None:
     name = json.loads((tmp_path / run / "cells.jsonl").read_text().splitlines()[0])["id"]
     assert dlx("cv", run, "--cell", name, "--quiet").code == 2
     assert dlx("cv", run, "--cell", name, "--plugin", "own.py", "--quiet").code == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("hidden = hidden @ hidden", "in `Net.forward` of this plugin: RuntimeError: "),
+        ("hidden = nn.functional.nosuch(hidden)", "in `Net.forward` of this plugin: AttributeError: "),
+        ("hidden = Square.apply(hidden, 1)", "in `Net.forward` of this plugin: TypeError: "),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "gradcheck", "curvature", "inspect"])
+def test_a_mistake_in_a_plugins_forward(dlx: Any, tmp_path: Path, command: str, line: str, words: str) -> None:
+    text = with_line(line)
+    own = write_plugin(tmp_path, text)
+    number = text[: text.index(line)].count("\n") + 1
+    write_config(tmp_path, SMALL.replace("{name: mlp, hidden: [5]}", "quadratic"), "own.yaml")
+    end = dlx(command, "own.yaml", "--plugin", str(own))
+    assert end.code == 2
+    assert f"error: {own}:{number}: {words}" in end.err
+    assert end.err.splitlines()[-1] == f"  {number} | {line}"
+
+
+def test_a_mistake_in_a_plugins_build(dlx: Any, tmp_path: Path) -> None:
+    own = write_plugin(tmp_path, QUADRATIC.replace("return Net(spec, self.width)", "return Net(spec, self.wdth)"))
+    write_config(tmp_path, SMALL.replace("{name: mlp, hidden: [5]}", "quadratic"), "own.yaml")
+    end = dlx("train", "own.yaml", "--plugin", str(own))
+    assert end.code == 2
+    assert "in `Quadratic.build` of this plugin: AttributeError: " in end.err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("return None", "`Quadratic.build` of the model `quadratic` gives a `NoneType`; expected a torch.nn.Module"),
+        ("return nn.Linear(2, 3)", "gives [2, 3] for 2 examples; expected [2, 1]: "),
+        ("return nn.Flatten(0)", "gives [4] for 2 examples; expected [2, 1]: "),
+        ("return nn.LSTM(2, 1)", "gives tuple for 2 examples; expected [2, 1]: "),
+    ],
+)
+def test_a_model_that_is_none(dlx: Any, tmp_path: Path, wrong: str, words: str) -> None:
+    own = write_plugin(tmp_path, QUADRATIC.replace("return Net(spec, self.width)", wrong))
+    write_config(tmp_path, SMALL.replace("{name: mlp, hidden: [5]}", "quadratic"), "own.yaml")
+    end = dlx("train", "own.yaml", "--plugin", str(own))
+    assert end.code == 2
+    assert words in end.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_bug_of_dlx_keeps_its_traceback(dlx: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlx.commands.train.train", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        dlx("train", "small.yaml")
 
 
 def test_a_broken_plugin_is_no_bug_of_dlx(dlx: Any, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from reporting.searches import grid, searched
 from dlx.cli.render import Terminal, comparison_lines, render_error, show
 from dlx.core.errors import ConfigError, PartlyDivergedError, RunInterruptedError
 from dlx.core.records import (
+    AnalysisProgress,
+    AnalysisStarted,
     Cell,
     Divergence,
     EpochDone,
@@ -214,6 +216,17 @@ def test_plain_lines_of_a_search() -> None:
     ]
     assert "trials by held-out accuracy" in out
     assert out.endswith(f"\nrun directory  {RUN_DIR}\n")
+
+
+def test_plain_lines_of_an_analysis_end_at_all_of_it() -> None:
+    """Two seconds apart; what was begun in print is ended in print, and what was not is not."""
+    shares = {"differences": (0.2, 0.6, 0.8, 1.0), "curve": (1.0,), "planting": (0.5, 1.0)}
+    records = [AnalysisProgress(what, share) for what, each in shares.items() for share in each]
+    _, err = shown([AnalysisStarted(RUN_DIR, {}), *records])
+    assert err.splitlines()[1:] == [
+        "differences  20%  1 s", "differences  80%  3 s", "differences  100%  4 s", "planting  50%  6 s",
+        "planting  100%  7 s",
+    ]  # fmt: skip
 
 
 def test_a_resumed_search_says_where_it_goes_on() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from dlx.commands import compare_optimizers, cv, train
 from dlx.core.records import Cell
+from dlx.engine.cost import measure_cost
 from dlx.engine.fit import fit, fit_each, populations_of
 
 
@@ -36,8 +37,9 @@ def no_search_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_comparison_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the figures of a comparison."""
-    monkeypatch.setattr("dlx.reporting.comparison_figures.draw_comparison_pictures", lambda *_: [], raising=False)
+    """Leave out the figures of a comparison, and time steps no longer than it takes to count gradients."""
+    monkeypatch.setattr("dlx.reporting.comparison_figures.draw_comparison_pictures", lambda *_: [])
+    monkeypatch.setattr(compare_optimizers, "measure_cost", partial(measure_cost, seconds=0.0))
 
 
 @pytest.fixture

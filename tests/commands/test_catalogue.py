@@ -1,13 +1,14 @@
 """What a config can name, listed and described; every definition's example is a valid piece of a config."""
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from experiments import NEEDS
 
-from dlx.commands.catalogue import KINDS, describe_definition, list_definitions
+from dlx.commands.catalogue import KINDS, SECTIONS, describe_definition, list_definitions
 from dlx.config.load import load_any
 from dlx.config.source import read_source
 from dlx.core.definition import Loss
@@ -54,6 +55,39 @@ def test_ranges_and_defaults() -> None:
     assert "  activation: one of elu, gelu, " in describe_definition("mlp")
 
 
+def keys_of(tree: dict[str, Any]) -> set[str]:
+    """The keys of a mapping and of those in it, dotted."""
+    inner = {f"{key}.{each}" for key, value in tree.items() if isinstance(value, dict) for each in keys_of(value)}
+    return set(tree) | inner
+
+
+@pytest.mark.parametrize("key", SECTIONS)
+def test_every_section(key: str, tmp_path: Path) -> None:
+    """All of its keys with their meaning, and an example that says what the section is by itself."""
+    text = describe_definition(key)
+    assert text.startswith(f"{key} (section of a config)\n\n{inspect.getdoc(SECTIONS[key])}")
+    wanted = SECTIONS[key]()
+    settings, _, example = text.partition("Example, the defaults:\n")
+    listed = re.findall(r"^  (\S+): .*; default .+\n      \S", settings, re.M)
+    assert set(listed) == keys_of(wanted.model_dump(mode="json"))
+    path = tmp_path / "x.yaml"
+    given = "\n".join(line.removeprefix("  ") for line in example.splitlines())
+    path.write_text(f"{given}\ndata: iris\nmodel: mlp\nloss: cross_entropy\n")
+    experiment: Any = load_any(path).experiment
+    assert getattr(experiment, key) == wanted
+    assert any(line.split()[0] == key for line in list_definitions("section").splitlines())
+
+
+def test_what_sections_there_are() -> None:
+    assert set(SECTIONS) == {"training", "cv", "search", "compare", "gradcheck", "curvature", "landscape"}
+    text = describe_definition("search")
+    assert "  space: a mapping, each value a mapping or a list, each entry any value; default {}\n" in text
+    assert "  seed: a whole number >= 0 and < 4294967296; default 0\n" in text
+    assert "  early_stopping: a mapping or null; default {patience: 5, min_delta: 0.0}\n" in describe_definition(
+        "training"
+    )
+
+
 def test_a_name_of_two_kinds_is_described_twice() -> None:
     text = describe_definition("mse")
     assert "mse (loss)" in text
@@ -64,7 +98,7 @@ def test_a_name_of_two_kinds_is_described_twice() -> None:
 
 def test_the_list_has_everything() -> None:
     text = list_definitions()
-    assert [line for line in text.splitlines() if line and not line.startswith(" ")] == list(KINDS)
+    assert [line for line in text.splitlines() if line and not line.startswith(" ")] == [*KINDS, "section"]
     assert list_definitions("loss").count("\n") == 1 + len(registered(Loss))
     assert max(map(len, text.splitlines())) < 200
 
@@ -79,6 +113,7 @@ def test_the_list_has_everything() -> None:
             "adagrd",
             "there is no definition `adagrd`; did you mean `adagrad`? `dlx list` shows all",
         ),
+        (describe_definition, "curvatur", "did you mean `curvature`?"),
         (describe_definition, "../x", "there is no definition"),
     ],
 )

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from commands.runs import small_run, status, write_config
+from plugin_files import WRONG_GRADIENTS
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 from torch.autograd.functional import hessian
@@ -202,6 +203,17 @@ def test_a_batch_and_remarks(tmp_path: Path) -> None:
     kinks, dropout = last.result["remarks"]
     assert "`relu` jumps" in kinks
     assert "Dropout is left out" in dropout
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_a_plugin_with_a_wrong_backward_is_doubted(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(WRONG_GRADIENTS)
+    path = tmp_path / "own.yaml"
+    path.write_text("data: iris\nmodel: sine_net\nloss: cross_entropy\nplugins: [own.py]\n")
+    result = look(path, tmp_path, "curvature.directions=2")
+    assert result["doubt"] is not None
+    (report,) = tmp_path.rglob("report.md")
+    assert "dlx gradcheck finds where" in report.read_text()
 
 
 def test_activations_with_kinks() -> None:

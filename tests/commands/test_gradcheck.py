@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from gradients.nets import Squares
-from plugin_files import QUADRATIC, WRONG_GRADIENTS
+from plugin_files import OLD_STYLE, QUADRATIC, WRONG_GRADIENTS, with_line
 from torch import Tensor, nn
 
 from dlx.commands import gradcheck as module
@@ -18,9 +18,11 @@ from dlx.commands.resume import resume
 from dlx.commands.train import train
 from dlx.core.errors import CheckError, RunError, UsageError
 from dlx.core.records import AnalysisProgress, AnalysisStarted, Finished
+from dlx.losses.cross_entropy import CrossEntropy
 from dlx.losses.mse import MeanSquaredError
 from dlx.models.mlp import MLP
 from dlx.reporting import v_curve
+from dlx.reporting.gradcheck_tables import gradcheck_sentences
 
 CONFIG = """
 data: {name: iris}
@@ -101,6 +103,11 @@ def test_a_users_wrong_backward_is_found(config: Path, monkeypatch: pytest.Monke
     verdicts = {each["name"]: each["verdict"] for each in result["checks"][0]["tensors"]}
     assert verdicts == {"0.weight": "wrong", "0.bias": "wrong", "2.weight": "ok", "2.bias": "ok"}
     assert result["agreement"] == {}  # hands do not know such a layer
+    assert result["v_curve"] is None
+    text = " ".join(gradcheck_sentences(result))
+    assert "BatchNorm), not `Squares`" in text
+    assert "no error against the step is measured" in text
+    assert "## Step" not in (next(config.parent.glob("runs/*")) / "report.md").read_text()
 
 
 def test_a_broken_loss_is_found(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +167,44 @@ def test_a_wrong_derivative_of_a_definition_is_found(config: Path, monkeypatch: 
     monkeypatch.setattr("dlx.models.activations.Tanh.derivative", lambda self, x: 1 - torch.tanh(x))
     text, result = failed(config)
     assert "(by hand) is wrong in 0.weight, 0.bias" in text
+    assert "training is unaffected: look at `Tanh.derivative` of the activation `tanh`" in text
     assert result["first_wrong"] is None
+    assert " ".join(gradcheck_sentences(result)).count("training is unaffected") == 1
+
+
+def test_a_wrong_derivative_of_a_loss_reaches_the_rules_that_use_it(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = CrossEntropy.derivative
+    monkeypatch.setattr(CrossEntropy, "derivative", lambda *args: 1.5 * right(*args))
+    text, _ = failed(config, "prior=null")
+    assert "1.5 times the difference: a wrong constant factor" in text
+    assert "unaffected, but for the rule `gauss_newton`: look at `CrossEntropy.derivative` of the loss" in text
+
+
+def test_a_laplace_prior_does_not_bend_the_error_against_the_step(config: Path) -> None:
+    result, _ = run(config, "prior={name: laplace, rate: 1.0}", "model.hidden=[16]")
+    assert result["v_curve"]["truncation_slope"] == pytest.approx(2, abs=0.1)
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(with_line(OLD_STYLE))
+    path = tmp_path / "own.yaml"
+    noisy = "training: {input_noise: 0.1, weight_noise: 0.02}\n"
+    path.write_text(f"data: iris\nmodel: quadratic\nloss: cross_entropy\nplugins: [own.py]\n{noisy}")
+    result, (first, *_) = run(path, "gradcheck.batch_size=1000", self_test=True)
+    assert first.facts["noise"] == "left out: 0.1 on inputs and 0.02 on weights"
+    assert first.facts["members"].startswith("evaluated one by one: vmap cannot run it")
+    assert "(gradcheck.batch_size=1000 is more than there are)" in first.facts["batch"]
+    text = " ".join(gradcheck_sentences(result))
+    assert "Backprop by hand is left out, and with it the planted faults: it knows rows of dlx's own layers" in text
+    assert "not `Net`." in text
+    assert result["v_curve"]["num_entries"] == 20
+
+
+def test_batch_norm_says_whose_mean_it_takes(config: Path) -> None:
+    _, (first, *_) = run(config, "model.batch_norm=true")
+    assert first.facts["batch norm"].startswith("mean and variance of the examples looked at")
 
 
 def test_a_function_of_chance_is_refused(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +247,7 @@ def test_it_begins_where_training_begins(config: Path) -> None:
 def test_a_missed_fault_fails_the_self_test(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missed = [{"name": "a fault", "place": "", "tensors": (), "outcome": "missed", "smallest_error": 0.0}]
     monkeypatch.setattr(module, "_self_test", lambda *_: {"faults": missed, "sensitivity": {}})
-    with pytest.raises(CheckError, match="planted faults were missed, 1: a fault"):
+    with pytest.raises(CheckError, match="1 planted fault was missed: a fault"):
         list(gradcheck(config, [], config.parent / "runs", self_test=True))
 
 

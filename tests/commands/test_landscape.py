@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch.nn.utils import vector_to_parameters
 from dlx.commands.landscape import landscape
 from dlx.commands.resume import resume
 from dlx.commands.subject import load_subject
-from dlx.core.errors import CheckpointError, ConfigError, DlxError, RunError, UsageError
+from dlx.core.errors import CheckpointError, ConfigError, DivergedError, DlxError, RunError, UsageError
 from dlx.core.records import AnalysisProgress, AnalysisStarted, Finished
 from dlx.curvature.landscape import random_directions
 
@@ -164,6 +165,59 @@ def test_an_analytic_surface_with_paths(tmp_path: Path) -> None:
     assert [len(path) for path in shown["paths"]] == [path["steps"] + 1 for path in result["paths"]]
 
 
+@pytest.mark.usefixtures("no_figures")
+def test_where_every_path_diverges(tmp_path: Path) -> None:
+    config = write_config(tmp_path, SURFACE)
+    records = landscape(config, ["optimizers=[{name: sgd, lr: 1.0}]", "landscape.points=5"], tmp_path / "looks")
+    last = None
+    with pytest.raises(DivergedError, match="every path diverged, 1 of 1"):
+        for last in records:  # noqa: B007 - the last record is asked for after the error
+            pass
+    assert isinstance(last, Finished)
+    unbounded = write_config(
+        tmp_path, "surface: saddle\nsteps: 3000\noptimizers: [{name: sgd, lr: 1.0}]\ndevice: cpu\n"
+    )
+    *_, last = landscape(unbounded, ["landscape.points=5"], tmp_path / "looks")
+    assert last.result["paths"][0]["diverged"], "right where there is no lowest value"
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_start_at_the_minimum(tmp_path: Path) -> None:
+    result, _ = look(write_config(tmp_path, SURFACE), tmp_path, "landscape.points=5", "start=[3, 2]")
+    assert result["starts_at_minimum"]
+    assert not look(write_config(tmp_path, SURFACE), tmp_path, "landscape.points=5")[0]["starts_at_minimum"]
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize(
+    ("changes", "is_told"),
+    [
+        ([], False),
+        (["data.split.seed=null"], False),  # of seed 0, whose split is that of the split seed 0
+        (["data.split.seed=null", "seeds=[3]"], True),
+        (["data.split.seed=1"], True),
+        (["data.split.valid=0.3"], True),
+    ],
+)
+def test_weights_of_another_split_are_told(trained: Path, tmp_path: Path, changes: list[str], is_told: bool) -> None:
+    given = [f"landscape.through=[{trained}]", "landscape.points=3", *changes]
+    result, _ = look(write_config(tmp_path), tmp_path, *given)
+    assert [text.startswith("Weights 2 were trained on another split") for text in result["remarks"]] == [
+        True
+    ] * is_told
+
+
+def test_the_run_of_an_analysis_has_no_weights(trained: Path, tmp_path: Path) -> None:
+    analysis = tmp_path / "analysis"
+    shutil.copytree(trained, analysis)
+    facts = json.loads((analysis / "run.json").read_text())
+    (analysis / "run.json").write_text(json.dumps({**facts, "command": "gradcheck"}))
+    config = write_config(tmp_path)
+    for path, overrides in ((analysis, []), (config, [f"landscape.through=[{analysis}]"])):
+        with pytest.raises(RunError, match=r"is the run of an analysis \(dlx gradcheck\) and has no best weights"):
+            list(landscape(path, overrides, tmp_path / "looks"))
+
+
 @pytest.mark.parametrize(
     ("overrides", "error", "match"),
     [
@@ -180,6 +234,8 @@ def test_an_analytic_surface_with_paths(tmp_path: Path) -> None:
         (["landscape.through=[RUN]", "model.hidden=[6]"], UsageError, "has another model"),
         (["landscape.through=[RUN]", "data.scale=minmax"], UsageError, "has another data"),
         ([f"landscape.through=[RUN/{FILE}]", "model.hidden=[6]"], CheckpointError, "another model"),
+        (["landscape.through=[RUN/config.resolved.yaml]"], UsageError, "no file of weights: expected a run directory"),
+        (["landscape.through=[RUN/checkpoints/state.safetensors]"], UsageError, "no file of weights"),
         (["landscape.through=[RUN, RUN]"], UsageError, "third weights lie on one line"),
         (["model.init=zeros"], UsageError, "all weights are 0"),
     ],

@@ -45,6 +45,11 @@ def test_a_plugin_is_found_by_name_while_it_is_in_use(tmp_path: Path) -> None:
     assert plugin_of(quadratic) is None
 
 
+def test_a_surface_is_a_family_too(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no class in it derives from one of .*Surface"):
+        load(tmp_path, "x = 1\n")
+
+
 def test_annotations_and_docstrings_of_fields_are_read(tmp_path: Path) -> None:
     (quadratic,) = load(tmp_path).definitions
     assert quadratic.model_fields["width"].description == "Hidden units."

@@ -14,11 +14,12 @@ def at(surface: Surface, *point: float) -> AnalyticSurface:
 
 
 class Form:
-    """The quadratic form x'Ax / 2 of a diagonal matrix A, with a count of its products."""
+    """The quadratic form x'Ax / 2 of a diagonal matrix A, with a count of its products, which may have an error."""
 
     def __init__(self, diagonal: Tensor, theta: Tensor) -> None:
         self._diagonal, self.theta = diagonal.double(), theta.double()
         self.num_products = 0
+        self.error: Tensor | None = None
 
     def value(self, theta: Tensor) -> float:
         return float(self.values(theta[None])[0])
@@ -28,7 +29,8 @@ class Form:
 
     def hessian_times(self, theta: Tensor, vectors: Tensor) -> Tensor:
         self.num_products += len(vectors)
-        return self._diagonal * vectors
+        exact = self._diagonal * vectors
+        return exact if self.error is None else exact + vectors @ self.error
 
     def values(self, points: Tensor) -> Tensor:
         return 0.5 * (self._diagonal * points.square()).sum(1)

@@ -69,6 +69,23 @@ def test_the_bound_is_the_residual_and_holds(seed: int) -> None:
             assert residual == pytest.approx(float(ritz.bounds[end]), abs=1e-12)
 
 
+@pytest.mark.parametrize("size", [1e-9, 1e-6, 1e-4])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_bound_holds_where_products_are_rounded(size: float, seed: int) -> None:
+    """The residual alone goes to 0 at eigenvalues of another matrix, that of the products as they are rounded."""
+    generator = torch.Generator().manual_seed(seed)
+    matrix = symmetric(torch.cat([torch.linspace(-1, 1, 196), torch.tensor([-2.0, -1.5, 3.0, 5.0])]).double(), seed)
+    exact = torch.linalg.eigvalsh(matrix)
+    error = size / 200**0.5 * torch.randn(200, 200, generator=generator).double()
+    krylov = Krylov(lambda v: matrix @ v + error @ v, random_directions(1, matrix[0], "test", seed)[0], 60)
+    while not krylov.is_exhausted:
+        krylov.extend()
+    ritz = krylov.ritz()
+    for end in (0, -1):
+        off = abs(float(ritz.values[end] - exact[end]))
+        assert 1e-12 < off <= float(ritz.bounds[end]) < 10 * size
+
+
 OUTLIER = torch.cat([torch.rand(199, generator=torch.Generator().manual_seed(3)).double(), torch.tensor([1e3])])
 
 

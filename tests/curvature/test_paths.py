@@ -56,6 +56,11 @@ def test_a_path_that_diverges_ends_at_its_last_finite_point() -> None:
     assert path.arrival((1.0, 1.0)) is None
 
 
+def test_a_path_that_starts_at_the_minimum_arrives_nowhere() -> None:
+    path = walk(Rosenbrock(), SGD(lr=1e-3), (1.0, 1.0), 5, Cell(0))
+    assert path.arrival((1.0, 1.0)) is None
+
+
 def test_descent_leaves_a_saddle_for_ever() -> None:
     path = walk(Saddle(), SGD(lr=0.1), Saddle().start, 100, Cell(0))
     assert path.leaves(Saddle().box) is not None

@@ -10,13 +10,14 @@ from curvature.functions import Form, at, drain
 from torch import Tensor
 
 from dlx.core.settings import Curvature
-from dlx.curvature.lanczos import random_directions
+from dlx.curvature.lanczos import Krylov, random_directions
 from dlx.curvature.spectrum import (
     DENSITY_PROBES,
     DENSITY_STEPS,
     dense_spectrum,
     probe,
     sparse_spectrum,
+    start_vector,
     whole_hessian,
 )
 from dlx.engine.error_surface import PointFunction
@@ -98,6 +99,35 @@ def test_no_direction_is_left_out_where_the_gradient_is_blind() -> None:
     diagonal = torch.cat([torch.ones(2999), torch.tensor([-2.0])])
     theta = torch.cat([torch.ones(2999), torch.zeros(1)])
     assert sparse(Form(diagonal, theta)).lowest.value == pytest.approx(-2)
+
+
+@pytest.mark.parametrize("seed", [0, 3, 6])
+def test_an_outer_eigenvalue_that_the_start_hardly_sees_is_found(seed: int) -> None:
+    """Its neighbour is 3 % further in and along the gradient: the bound is met there first, and it is no lie."""
+    diagonal = torch.cat([torch.linspace(-0.3, 6, 2997), torch.tensor([-0.97, -1.0])])
+    theta = torch.zeros(2999)
+    theta[2990] = theta[2997] = 1
+    form = Form(diagonal, theta)
+    start = start_vector(form.gradient(form.theta)[1], seed)
+    alone = Krylov(lambda v: diagonal.double() * v, start, 100)
+    alone.extend()
+    while not (alone.ritz().is_found(0, 0.01) and alone.ritz().is_found(-1, 0.01)):
+        alone.extend()
+    assert float(alone.ritz().values[0]) == pytest.approx(-0.97, abs=0.003)
+    spectrum = sparse(form, seed=seed, directions=2)
+    assert spectrum.lowest.value == pytest.approx(-1, abs=1e-3)
+    assert spectrum.is_outermost
+    assert not sparse(form, seed=seed, directions=2, max_steps=alone.size).is_outermost
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-6, 1e-3])
+def test_bounds_of_all_eigenvalues_hold_where_products_are_rounded(size: float) -> None:
+    generator = torch.Generator().manual_seed(5)
+    form = Form(torch.linspace(-1, 3, 60), torch.ones(60))
+    form.error = size * torch.randn(60, 60, generator=generator).double()
+    spectrum: Any = drain(dense_spectrum(form))
+    for end, exact in ((spectrum.lowest, -1), (spectrum.highest, 3)):
+        assert abs(end.value - exact) <= end.bound <= 60 * size + 1e-12
 
 
 def test_the_density_counts_all_eigenvalues() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,51 @@ def test_a_layer_that_only_calls_itself_linear_is_computed(tmp_path: Path, monke
         return nn.Sequential(Normalised(4, 3, dtype=torch.float64))
 
     subject = subject_of(tmp_path, MLP.replace("[5, 4]", "[]") % "")
+    monkeypatch.setattr(type(subject.member.recipe.model), "build", build)
+    surface = subject.surface(subject.train)
+    directions, coordinates = drawn(0, 2, len(surface.theta)), drawn(1, 9, 2)
+    wanted = surface.values(surface.theta + coordinates @ directions)
+    torch.testing.assert_close(on_section(subject, directions, coordinates), wanted, rtol=1e-10, atol=0)
+    monkeypatch.setattr(cross_section, "LINEAR_TO", 1e9)  # without the look it would be wrong
+    assert not torch.allclose(on_section(subject, directions, coordinates), wanted, rtol=1e-3)
+
+
+def sizes_of_runs(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Collect how many examples are taken at once."""
+    found: set[int] = set()
+    compute: Callable[..., Tensor] = EmpiricalRisk.value_behind
+
+    def spy(self: EmpiricalRisk, theta: Tensor, shares: Tensor, parts: list[Tensor]) -> Tensor:
+        found.update(part.shape[2] for part in parts)
+        return compute(self, theta, shares, parts)
+
+    monkeypatch.setattr(EmpiricalRisk, "value_behind", spy)
+    return found
+
+
+@pytest.mark.parametrize(("text", "is_cut"), [(MLP % "", True), (MLP % ", batch_norm: true", False)])
+def test_examples_are_cut_where_the_model_takes_each_by_itself(
+    tmp_path: Path, text: str, is_cut: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(error_surface, "CHUNK_BYTES", 20_000)
+    sizes, subject = sizes_of_runs(monkeypatch), subject_of(tmp_path, text)
+    on_section(subject, drawn(0, 2, len(subject.surface(subject.train).theta)), drawn(1, 23, 2))
+    assert len(sizes) == 1
+    assert (sizes.pop() < len(subject.train)) == is_cut
+
+
+def test_a_model_of_ones_own_that_mixes_examples_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Centred(nn.Module):
+        """Takes the mean of the examples away, which nothing about it tells."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x - x.mean(0)
+
+    def build(self: object, spec: object) -> nn.Module:
+        return nn.Sequential(nn.Linear(4, 5, dtype=torch.float64), Centred(), nn.Linear(5, 3, dtype=torch.float64))
+
+    monkeypatch.setattr(error_surface, "CHUNK_BYTES", 20_000)
+    subject = subject_of(tmp_path, MLP % "")
     monkeypatch.setattr(type(subject.member.recipe.model), "build", build)
     surface = subject.surface(subject.train)
     directions, coordinates = drawn(0, 2, len(surface.theta)), drawn(1, 9, 2)

@@ -11,10 +11,11 @@ from experiments import make_members
 from torch import Tensor
 
 from dlx.core.records import Cell
+from dlx.engine.batch import Batch
 from dlx.engine.derivatives import COLUMNS, directional
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.layout import Layout
-from dlx.engine.objective import Batch, EmpiricalRisk
+from dlx.engine.objective import EmpiricalRisk
 from dlx.engine.population import initial_weights
 from dlx.engine.rows import Rows
 

@@ -11,9 +11,10 @@ from experiments import make_members
 from dlx.core.noise import random_normal
 from dlx.core.records import Cell
 from dlx.core.types import Hyper
+from dlx.engine.batch import Batch
 from dlx.engine.feed import DeviceExamples
 from dlx.engine.layout import Layout
-from dlx.engine.objective import Batch, EmpiricalRisk
+from dlx.engine.objective import EmpiricalRisk
 from dlx.engine.population import initial_weights
 from dlx.engine.rows import Rows
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from dlx.engine.replay import Replay
 
@@ -121,3 +122,41 @@ def test_results_are_not_shared_between_calls() -> None:
 def test_numbers_that_have_no_literal(value: float) -> None:
     replay, _ = calls_of(lambda x: (torch.where(x > 0, x, value),), torch.ones(2))
     assert torch.equal(replay(-torch.ones(2))[0].nan_to_num(), torch.full((2,), value).nan_to_num())
+
+
+CONSTANT = torch.arange(12.0).view(3, 4) / 10
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: (torch.relu(x @ CONSTANT).neg() + 1,),  # every call after the first may write over its argument
+        lambda x: (torch.relu(x), torch.exp(x)),  # an input is not the recording's own
+        lambda x: (torch.relu(CONSTANT) * x.sum(), torch.exp(CONSTANT)),  # nor is a constant
+        lambda x: ((y := x @ CONSTANT).neg(), y.exp()),  # read again
+        lambda x: ((y := x @ CONSTANT), y.neg()),  # a result
+        lambda x: ((y := x @ CONSTANT)[0], y.neg()),  # a result is a part of it
+        lambda x: ((row := (y := x @ CONSTANT)[0]).exp(), y.neg() + row),  # a view of it is read later
+        lambda x: (y := x @ CONSTANT, y.mT * y.mT)[1:],  # twice in one call
+        lambda x: ((x @ CONSTANT).sum(0) + x @ CONSTANT,),  # the result is larger
+        lambda x: ((x @ CONSTANT) > 1,),  # the result is of another dtype
+        lambda x: ((x @ CONSTANT).exp().mT[0], (x @ CONSTANT).exp().neg()),  # made once, read under two names
+    ],
+)
+def test_writing_over_what_nobody_reads_again_changes_nothing(function: Function) -> None:
+    replay, count = calls_of(function, torch.ones(5, 3))
+    for seed in range(3):
+        x = torch.randn(5, 3, generator=torch.Generator().manual_seed(seed))
+        before, constant = x.clone(), CONSTANT.clone()
+        assert all(torch.equal(a, b) for a, b in zip(replay(x), function(x), strict=True))
+        assert torch.equal(x, before)
+        assert torch.equal(CONSTANT, constant)
+    assert len(count) == 2, "eager once, recorded once, then replayed"
+
+
+def test_elementwise_calls_take_no_memory_of_their_own() -> None:
+    replay, _ = calls_of(lambda x: (torch.relu(x @ CONSTANT).mT.neg(),), torch.ones(5, 3))
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        replay(torch.ones(5, 3))
+    names = {event.name for event in found.events() or ()}
+    assert {"aten::relu_", "aten::neg_"} <= names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,16 +60,36 @@ def tanh() -> tuple[dict[str, torch.Tensor], dict[str, TensorReference]]:
         (0.0, "it is not computed"),
         (float(BATCH), "a sum where there should be a mean"),
         (1 / BATCH, "a mean taken twice"),
-        (1.37, None),
+        (1.37, "1.37 times the difference: a wrong constant factor"),
+        (1.0001, "1 + 0.0001 times: nearly right, and off by a constant factor"),
+        (0.9998, "1 - 0.0002 times"),
     ],
 )
-def test_usual_factors_are_named(tanh, factor: float, words: str | None) -> None:
+def test_factors_are_named(tanh, factor: float, words: str) -> None:
     right, reference = tanh
     found = check_tensor("w", right["0.weight"] * factor, reference["0.weight"], BATCH)
     assert found.verdict == "wrong"
-    assert (words in (found.meaning or "")) if words else found.meaning is None
+    assert words in (found.meaning or "")
     assert found.worst is not None
     assert found.worst[3] == pytest.approx(factor, abs=1e-6)
+
+
+def test_a_small_error_that_is_no_factor(tanh) -> None:
+    right, reference = tanh
+    noise = torch.randn(right["0.weight"].shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = check_tensor("w", right["0.weight"] * (1 + 1e-5 * noise), reference["0.weight"], BATCH)
+    assert found.verdict in ("suspicious", "wrong")
+    assert "by no constant factor" in (found.meaning or "")
+
+
+def test_what_rounding_explains_is_ok_and_told(tanh) -> None:
+    right, reference = tanh
+    wide = replace(reference["0.weight"], allowed=torch.full_like(reference["0.weight"].allowed, 1e-6))
+    for scale, is_rounding in ((1e-6, True), (0.0, False)):
+        found = check_tensor("w", right["0.weight"] * (1 + scale), wide, BATCH)
+        assert found.verdict == "ok"
+        assert found.is_rounding is is_rounding
+    assert not check_tensor("w", 2 * right["0.weight"], wide, BATCH).is_rounding
 
 
 def test_a_single_wrong_entry_is_found_and_shown(tanh) -> None:

@@ -10,7 +10,7 @@ from gradients.nets import ACTIVATIONS, named, reference_of, surface_of, without
 
 from dlx.engine.error_surface import ErrorSurface
 from dlx.gradients import reference as reference_module
-from dlx.gradients.check import check_tensor
+from dlx.gradients.check import TENSOR_BOUNDS, check_tensor
 from dlx.gradients.differences import EPS, STEP, along_axes, along_directions, finish, steps_of
 from dlx.gradients.penalty import penalty_reference
 from dlx.gradients.reference import with_penalty
@@ -71,6 +71,35 @@ def test_a_kink_is_seen_and_not_blamed(activation: str) -> None:
     assert crossed["0.weight"][2].all()
     assert not crossed["2.weight"].any()
     assert not crossed["2.bias"].any()
+
+
+@pytest.mark.parametrize("step", [1e-2, STEP])
+def test_a_jump_of_the_second_derivative_spoils_a_difference_too(step: float) -> None:
+    """Why elu with alpha 1 counts as kinked at 0: its slope is 1 there, but a difference is off by a quarter step."""
+    elu, h = ACTIVATIONS["elu"], torch.tensor(step, dtype=torch.float64)
+    difference = (elu.value(h) - elu.value(-h)) / (2 * h)
+    assert float(elu.derivative(torch.zeros(1))) == 1
+    assert float(1 - difference) == pytest.approx(step / 4, rel=step)
+    assert step / 4 > TENSOR_BOUNDS[0]
+
+
+@pytest.mark.parametrize("prior", [None, Laplace(rate=4.0)])
+def test_a_curve_over_fewer_entries_where_networks_run_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, prior: Laplace | None
+) -> None:
+    surface = surface_of(hidden=(20,), activation=ACTIVATIONS["tanh"], prior=prior)
+    lone = without_prior(surface)
+    _, gradient = lone.gradient(lone.theta)
+    layered = finish(v_curve(lone, gradient))
+    assert layered.num_entries == 200
+    monkeypatch.setattr("dlx.gradients.v_curve.LayeredNetwork.of", lambda surface: None)
+    monkeypatch.setattr("dlx.gradients.v_curve.STACKED_NUMBERS", 50 * len(gradient))
+    assert finish(v_curve(lone, gradient)).num_entries == 50
+    monkeypatch.setattr(ErrorSurface, "is_stackable", False)
+    few = finish(v_curve(lone, gradient))
+    assert few.num_entries == 20
+    for curve in (layered, few):
+        assert curve.truncation_slope == pytest.approx(2, abs=0.1)
 
 
 def test_a_kink_of_the_loss_is_seen() -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from gradients.nets import LOSSES, Squares, surface_of
+from gradients.nets import ACTIVATIONS, LOSSES, Squares, surface_of
 from torch import Tensor, nn
 
 from dlx.engine.objective import Network
-from dlx.gradients.locate import BETWEEN, first_wrong_part
+from dlx.gradients.locate import BETWEEN, first_wrong_part, wrong_derivatives
 from dlx.losses.cross_entropy import CrossEntropy
+from dlx.priors.laplace import Laplace
 
 
 def network_with(module: nn.Module, loss: Any = None) -> Network:
@@ -62,3 +63,14 @@ def test_the_loss() -> None:
 def test_right_parts_are_not_blamed(loss: str) -> None:
     network = surface_of(loss, batch_norm=True, dropout=0.2).alone.network()
     assert first_wrong_part(network) == BETWEEN
+
+
+@pytest.mark.parametrize("kind", ["right", "activation", "loss", "prior"])
+def test_definitions_whose_own_derivative_is_wrong(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    prior = Laplace(rate=2.0)
+    wrong = {"activation": ACTIVATIONS["tanh"], "loss": LOSSES["cross_entropy"], "prior": prior}.get(kind)
+    if wrong is not None:
+        right = type(wrong).derivative
+        monkeypatch.setattr(type(wrong), "derivative", lambda *args: 1.001 * right(*args))
+    surface = surface_of(activation=ACTIVATIONS["tanh"], prior=prior)
+    assert wrong_derivatives(surface.alone.network(), prior) == ([] if wrong is None else [wrong])

@@ -79,6 +79,25 @@ def test_a_fault_that_is_missed_is_told() -> None:
         assert set(sensitivity(right, blind, BATCH).values()) == {None}
 
 
+def test_a_fault_that_one_tensor_hides_in_rounding_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directions see it in the others, and no entry that is compared shows it: there is nothing to miss."""
+    monkeypatch.setattr("dlx.gradients.reference.MAX_ENTRIES", 10)
+    surface = surface_of(activation=ACTIVATIONS["tanh"])
+    right, network = named(surface, surface.gradient(surface.theta)[1]), surface.alone.network()
+    dull = {
+        name: replace(each, allowed=torch.full_like(each.allowed, 1e9)) for name, each in reference_of(surface).items()
+    }
+    along = dull["0.bias"].along
+    assert along is not None
+    dull["0.bias"] = replace(dull["0.bias"], along=replace(along, floor=torch.full_like(along.floor, 1e9)))
+    outcomes = {trial.name: trial.outcome for trial in try_faults(network, right, dull)}
+    assert outcomes["loss: its derivative has the wrong sign"] == "below rounding"
+    assert "missed" not in outcomes.values()
+    sharp = {**dull, "0.bias": replace(dull["0.bias"], allowed=reference_of(surface)["0.bias"].allowed, along=None)}
+    sharp["0.bias"] = replace(sharp["0.bias"], crossed=torch.ones_like(sharp["0.bias"].crossed))
+    assert {trial.outcome for trial in try_faults(network, right, sharp)} >= {"missed"}
+
+
 def test_the_sensitivity_is_where_the_verdict_turns() -> None:
     surface = surface_of(activation=ACTIVATIONS["tanh"])
     right, reference = named(surface, surface.gradient(surface.theta)[1]), reference_of(surface)

@@ -38,6 +38,7 @@ def looked(**changes: Any) -> dict[str, Any]:
             "highest": {"value": 10.0, "bound": 4e-15, "along_vector": 10.0},
             "trace": 11.0,
             "trace_standard_error": None,
+            "is_outermost": True,
             "signs": {"negative": 0, "zero": 0, "positive": 2},
             "values": [1.0, 10.0],
             "counts": [1.0, 1.0],
@@ -56,6 +57,7 @@ def looked(**changes: Any) -> dict[str, Any]:
         },
         "rates": [{"optimizer": "sgd", "lr": 0.5}],
         "jacobian": None,
+        "doubt": None,
         "remarks": [],
     }
     return {**result, **changes}
@@ -69,6 +71,7 @@ def network(**changes: Any) -> dict[str, Any]:
         "highest": {"value": 2.0, "bound": 0.015, "along_vector": 2.0},
         "trace": 12.3,
         "trace_standard_error": 0.4,
+        "is_outermost": True,
         "signs": None,
         "values": [-0.009, 1e-5, 0.1, 1.9],
         "counts": [3.0, 99000.0, 990.0, 7.0],

@@ -90,6 +90,15 @@ def test_a_slope_without_curvature(distance: float | None) -> None:
     assert "a slope without any curvature" in told(at("slope", distance=distance, shape="flat"))
 
 
+@pytest.mark.parametrize(("is_surface", "remedy"), [(False, "dlx gradcheck finds where"), (True, "backward of its")])
+def test_a_wrong_gradient_is_told_first(is_surface: bool, remedy: str) -> None:
+    result = looked(doubt={"said": 2.0, "measured": 1.0}, is_surface=is_surface)
+    first = next(iter(curvature_sentences(result)))
+    assert "it says 2.000, but values of f on both sides say 1.000." in first
+    assert remedy in first
+    assert curvature_headline(result).startswith("the gradient is wrong")
+
+
 def test_sentences_on_a_network() -> None:
     text = told(network())
     assert "were the gradient 0, this would be a saddle" in text
@@ -101,6 +110,8 @@ def test_sentences_on_a_network() -> None:
     assert "along 99,850 of the 100,000 dimensions of theta none of them changes" in text
     assert text.endswith("The slope of `relu` jumps.")
     result = network()
+    result["spectrum"]["is_outermost"] = False
+    assert "Another random start saw one beyond them" in told(result)
     result["spectrum"]["lowest"] = {"value": 1e-3, "bound": 0.1, "along_vector": 1e-3}
     result["spectrum"]["gradient_equivalents"]["highest"] = None
     assert "raise curvature.max_steps" in told(result)
@@ -131,6 +142,32 @@ def test_every_eigenvalue_is_in_a_bar() -> None:
     figure = spectrum_figure(result)
     assert [heights(figure, name) for name in ("negative", "around", "positive")] == [2, 2, 4]
     assert "2 / lr for lr 0.5" in legend(figure)
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [
+        ([2.0, 30.0], (0.3, 1), (31, 60)),
+        ([-30.0, -2.0], (-60, -31), (-1, -0.3)),
+        ([-5.0, 7.0], (-15, -5), (7, 15)),
+        ([0.0, 7.0], (-1e-6, 0), (7, 15)),
+        ([3.0], (0.3, 1), (3, 6)),
+    ],
+)
+def test_the_axis_shows_where_eigenvalues_are(
+    values: list[float], low: tuple[float, float], high: tuple[float, float]
+) -> None:
+    result = looked(num_parameters=len(values), rates=[])
+    result["spectrum"] |= {"values": values, "counts": [1.0] * len(values)}
+    result["spectrum"]["lowest"]["value"], result["spectrum"]["highest"]["value"] = values[0], values[-1]
+    figure = spectrum_figure(result)
+    (axes,) = figure.axes
+    left, right = axes.get_xlim()
+    assert low[0] < left < low[1]
+    assert high[0] < right < high[1]
+    for bar in (bar for container in axes.containers for bar in container):
+        assert left < bar.get_x() < bar.get_x() + bar.get_width() < right
+    assert any(left < place < right for place in axes.get_xticks())
 
 
 def test_the_middle_of_an_estimated_density_has_no_sign() -> None:

@@ -30,7 +30,7 @@ def random_plane(values: Any = None, **more: Any) -> tuple[dict[str, Any], dict[
         "command": "landscape", "name": "digits", "kind": "random", "error": "train loss", "num_points": 122,
         "num_not_finite": int((~np.isfinite(found)).sum()), "axes": [axis, axis], "barriers": [],
         "marks": [{"name": "centre", "at": [0.0, 0.0], "value": float(found[5, 5])}],
-        "lowest": lowest, "highest": highest, **more,
+        "lowest": lowest, "highest": highest, "remarks": [], "starts_at_minimum": False, **more,
     }  # fmt: skip
     shown = {"axes": [AXIS.tolist()] * 2, "values": found.tolist(), "edges": [], "paths": [], "path_values": []}
     return result, shown
@@ -79,6 +79,28 @@ def test_heights_above_a_lowest_value_that_is_not_positive() -> None:
     assert (np.diff(levels.bounds) > 0).all()
     assert levels.height(np.array([99.0])) == pytest.approx(2)
     assert "above" in levels.name("f")
+
+
+def test_a_valley_narrower_than_the_grid_is_no_row_of_pits() -> None:
+    """Rosenbrock's is met by some points and missed by others; its floor is one level in the relief."""
+    x, y = np.meshgrid(np.linspace(-2, 2, 51), np.linspace(-1, 3, 51))
+    values = (1 - x) ** 2 + 100 * (y - x**2) ** 2
+    levels = Levels.of(values)
+    crossed = slice(31, 46)  # x from 0.5 to 1.6: the valley is on the grid
+    pits, floor = (heights[:, crossed].min(0) for heights in (levels.height(values), levels.relief(values)))
+    assert np.ptp(pits) > 1
+    assert np.ptp(floor) == 0
+    assert (levels.relief(values) >= levels.height(values)).all()
+    high = levels.height(values) > floor.max()
+    assert (levels.relief(values) == levels.height(values))[high].all()
+    assert high.mean() > 0.7, "what is cut off is the valley alone"
+
+
+def test_a_relief_that_the_grid_resolves_is_left_as_it_is() -> None:
+    x, y = np.meshgrid(np.linspace(-1, 1, 51), np.linspace(-1, 1, 51))
+    for values in (x**2 + 100 * y**2 + 0.1, x + y, x**2 + 3 * y**2 + 1):
+        levels = Levels.of(values)
+        np.testing.assert_array_equal(levels.relief(values), levels.height(values))
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0, -1e9])
@@ -186,6 +208,16 @@ def test_paths_are_told() -> None:
     text = " ".join(landscape_sentences(result))
     assert "from step 2 on" in text
     assert "Diverged: sgd, lr 9" in text
+
+
+def test_a_start_at_the_minimum_is_told() -> None:
+    text = " ".join(landscape_sentences(surface(starts_at_minimum=True)[0]))
+    assert "The start is a minimum" in text
+    assert "First to stay" not in text
+
+
+def test_remarks_are_told() -> None:
+    assert landscape_sentences(random_plane(remarks=["It differs."])[0])[-1] == "It differs."
 
 
 def test_a_surface_without_lowest_value() -> None:
