@@ -25,3 +25,8 @@ Plugins = Annotated[
     typer.Option("--plugin", metavar="FILE", help="A Python file with definitions of your own; may be given again."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print result.json on stdout and nothing else there.")]
+SameAsJson = Annotated[bool, typer.Option("--json", help="Print the same as JSON.")]
+TrainedRun = Annotated[
+    Path, typer.Argument(metavar="RUN", help="The run directory of a training, or of a search that chose.")
+]
+Split = Annotated[str | None, typer.Option(help="A part of its data: train, valid or test.", show_default=False)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlx.cli.console import write_out
+from dlx.cli.options import SameAsJson
 from dlx.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ runs_app = typer.Typer(help="List runs, the newest first; show one, compare seve
 
 HELD_IN = "Folder of run directories."
 Folder = Annotated[Path | None, typer.Option("--runs-dir", help=f"{HELD_IN} By default runs.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the same as JSON.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or the beginning of a run's id.")]
 
 
@@ -34,7 +34,7 @@ def runs(
     name: Annotated[str | None, typer.Option(help="Only runs whose id has this text in it.")] = None,
     sort: Annotated[str | None, typer.Option(metavar="METRIC", help="Sort by a score, the best first.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="So many at most.", show_default=False)] = None,
-    json: AsJson = False,
+    json: SameAsJson = False,
 ) -> None:
     """List runs, the newest first."""
     context.obj = runs_dir
@@ -48,7 +48,7 @@ def runs(
 
 
 @runs_app.command()
-def show(context: typer.Context, run: Run, runs_dir: Folder = None, json: AsJson = False) -> None:
+def show(context: typer.Context, run: Run, runs_dir: Folder = None, json: SameAsJson = False) -> None:
     """Show a run: settings that are no defaults, scores, environment, files, and how it goes on."""
     from dlx.commands.runs import show_run
 
@@ -60,7 +60,7 @@ def compare(
     context: typer.Context,
     runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Run directories, or beginnings of ids.")],
     runs_dir: Folder = None,
-    json: AsJson = False,
+    json: SameAsJson = False,
 ) -> None:
     """Put runs side by side: the settings in which they differ, and their scores."""
     from dlx.commands.runs import compare_runs
@@ -74,7 +74,7 @@ def diff(
     first: Run,
     second: Annotated[str, typer.Argument(metavar="RUN", help="Another.")],
     runs_dir: Folder = None,
-    json: AsJson = False,
+    json: SameAsJson = False,
 ) -> None:
     """Say in what two runs differ: settings, scores and environment."""
     from dlx.commands.runs import diff_runs

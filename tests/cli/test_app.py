@@ -37,6 +37,8 @@ DIABETES = SMALL.replace("two_moons, num_examples: 80", "diabetes").replace("bin
         ("inspect", {"--device", "--plugin", "--json"}),
         ("curvature", {"--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
         ("landscape", {"--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
+        ("evaluate", {"--split", "--device", "--plugin", "--json"}),
+        ("predict", {"--out", "--split", "--device", "--plugin"}),
         ("config", {"--plugin"}),
         ("schema", {"--plugin"}),
         ("list", {"--plugin"}),
@@ -47,7 +49,7 @@ def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
     group: Any = typer.main.get_command(app)
     assert set(group.commands) == {
         "train", "cv", "gradcheck", "curvature", "landscape", "resume", "inspect", "config", "schema", "list",
-        "describe", "compare-optimizers", "runs",
+        "describe", "compare-optimizers", "runs", "evaluate", "predict",
     }  # fmt: skip
     options = {
         name

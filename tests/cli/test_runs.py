@@ -1,4 +1,4 @@
-"""``dlx runs`` as a command line."""
+"""``dlx runs``, ``dlx evaluate`` and ``dlx predict`` as command lines."""
 
 from __future__ import annotations
 
@@ -99,3 +99,37 @@ def test_a_reader_that_goes_away(runs: Path) -> None:
     line = f"{sys.executable} -m dlx runs show 1 | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, cwd=runs)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_evaluate_and_predict(dlx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlx.reporting.figures.learning_curve", lambda *_: None)
+    monkeypatch.setattr("dlx.reporting.gallery.draw_pictures", lambda *_: [])
+    run = dlx("train", "small.yaml", "seeds=2", "--quiet").out.strip()
+    shown = dlx("evaluate", run)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.endswith("\nthe same as result.json, to the last bit\n")
+    found = json.loads(dlx("evaluate", run, "--split", "valid", "--device", "cpu", "--json").out)
+    noted = json.loads((tmp_path / run / "result.json").read_text())
+    assert found["summary"] == noted["summary"]["valid"]
+    written = dlx("predict", run, "--out", "p.csv", "--split", "test")
+    assert (written.code, written.out, written.err) == (0, "2 seeds, 32 predictions: p.csv\n", "")
+    assert dlx("predict", run, "--out", "-", "--split", "test").out == (tmp_path / "p.csv").read_text()
+    (tmp_path / run / "checkpoints" / "seed-1" / "best.safetensors").unlink()
+    partly = dlx("predict", run, "--out", "p.csv")
+    assert (partly.code, partly.out) == (0, "1 seeds, 80 predictions: p.csv\n")
+    assert partly.err == f"warning: seed 1 is left out: it has no best weights yet: dlx resume {run}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["evaluate", "missing"], 3, "missing is not a run"),
+        (["evaluate", "small.yaml"], 3, "is not a run"),
+        (["predict", ".", "--out", "p.csv"], 3, "is not a run"),
+    ],
+)
+def test_what_cannot_be_used(dlx: Any, words: list[str], code: int, message: str) -> None:
+    end = dlx(*words)
+    assert (end.code, end.out) == (code, "")
+    assert end.err.startswith("error: ")
+    assert message in end.err
