@@ -254,6 +254,7 @@ def predict(
     _announce(str(out) == "-")
     from dlx.commands.predict import predict as command
     from dlx.commands.predict import write_predictions
+    from dlx.reporting.comparison_texts import plural
 
     text, trained = command(run, split, device, plugins or [])
     for seed, why in trained.left_out.items():
@@ -262,7 +263,7 @@ def predict(
         write_out(text)
         return
     write_predictions(out, text)
-    write_out(f"{len(trained.members)} seeds, {text.count(chr(10)) - 1:,} predictions: {out}\n")
+    write_out(f"{plural(len(trained.members), 'seed')}, {text.count(chr(10)) - 1:,} predictions: {out}\n")
 
 
 @app.command()

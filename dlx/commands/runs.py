@@ -11,6 +11,7 @@ from typing import Any
 
 from dlx.commands.run_overview import Overview, score_value
 from dlx.core.errors import UsageError
+from dlx.reporting.comparison_texts import plural
 from dlx.reporting.run_tables import differing, numbered_runs_table, pairs_table, runs_table, side_by_side
 from dlx.reporting.tables import Table, is_number, plain
 from dlx.tracking.stored_runs import STATUSES, StoredRun, find_run, leaves, stored_runs
@@ -72,7 +73,7 @@ def list_runs(runs_dir: Path, wanted: Wanted) -> Shown:
     if wanted.sort and found:
         found = _sorted(found, wanted.sort)[: wanted.limit]
     order = f"the best {wanted.sort} first" if wanted.sort else "the newest first"
-    count = f"{len(found)} of {len(chosen)} runs" if len(found) < len(chosen) else f"{len(found)} runs"
+    count = f"{len(found)} of {len(chosen)} runs" if len(found) < len(chosen) else plural(len(found), "run")
     values = [each.value(wanted.sort) for each in found]
     text = _text([runs_table(values, f"{count} in {runs_dir}, {order}")]) if found else f"no such run in {runs_dir}\n"
     return Shown(values, text, faults)

@@ -120,8 +120,15 @@ def _left_out(path: Path, plan: Plan, noted: Mapping[int, Mapping[str, Any]]) ->
         if said.get("stop_reason") == "diverged":
             found[seed] = "it diverged"
         elif not _file(path, plan, seed).is_file():
-            found[seed] = str(said.get("reason") or f"it has no best weights yet: dlx resume {path}")
+            found[seed] = str(said.get("reason") or _how_to_train(path))
     return found
+
+
+def _how_to_train(path: Path) -> str:
+    best = path / "best.yaml"
+    if best.is_file():
+        return f"the search did not train what it chose: dlx train {best}"
+    return f"it has no best weights yet: dlx resume {path}"
 
 
 def _with_constants(path: Path, plan: Plan, members: Sequence[Member]) -> list[Member]:

@@ -140,9 +140,9 @@ class RunDir:
 
 def is_in_use(path: Path) -> bool:
     """Tell whether a process works in a run's folder; one whose lock may not be tried counts as in use."""
-    if not (path / ".lock").exists():
-        return False
     try:
+        if not (path / ".lock").exists():
+            return False
         with FileLock(path / ".lock", timeout=0):
             return False
     except OSError:  # a Timeout, too

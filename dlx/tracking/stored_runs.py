@@ -41,7 +41,7 @@ class StoredRun:
         Raises:
             RunError: If it is no run, or is damaged.
         """
-        if not (path / "run.json").is_file():
+        if not _is_file(path / "run.json"):
             raise RunError(f"{path} is not a run: expected a folder with a run.json")
         facts = _read_object(path / "run.json")
         missing = [key for key in ("id", "command", "created", "status") if not isinstance(facts.get(key), str)]
@@ -98,7 +98,7 @@ class StoredRun:
     def configs(self) -> list[Path]:
         """Its resolved configs: one, or one for each problem of a comparison; none if it was stopped before."""
         own = self.path / RESOLVED
-        return [own] if own.is_file() else sorted(self.path.glob(f"problems/*/{RESOLVED}"))
+        return [own] if _is_file(own) else sorted(self.path.glob(f"problems/*/{RESOLVED}"))
 
     @property
     def data_and_model(self) -> tuple[str, str]:
@@ -133,8 +133,7 @@ class StoredRun:
         Raises:
             RunError: If a config is damaged.
         """
-        sittings = [self.facts, *self.facts.get("resumed", [])]
-        words = {key for sitting in sittings for word in sitting.get("argv", []) for key in _keys_of(str(word))}
+        words = {key for word in self._words() for key in _keys_of(str(word))}
         return self._joined({config: _named(config, words) for config in self.configs})
 
     @property
@@ -148,6 +147,13 @@ class StoredRun:
         records = [each for tree in trees if isinstance(tree, dict) for each in tree.get("plugins") or ()]
         return list(dict.fromkeys(str(each["path"]) for each in records if isinstance(each, dict) and "path" in each))
 
+    def _words(self) -> list[Any]:
+        """Give the words of the command lines of all its sittings."""
+        resumed = self.facts.get("resumed")
+        sittings = [self.facts, *(resumed if isinstance(resumed, list) else [])]
+        words = [sitting.get("argv") for sitting in sittings if isinstance(sitting, dict)]
+        return [word for each in words if isinstance(each, list) for word in each]
+
     def _joined(self, by_config: dict[Path, Settings]) -> Settings:
         if len(by_config) == 1:
             return next(iter(by_config.values()))
@@ -160,7 +166,7 @@ class StoredRun:
             RunError: If it is damaged.
         """
         path = self.path / name
-        return _read_object(path) if path.is_file() else None
+        return _read_object(path) if _is_file(path) else None
 
 
 def stored_runs(runs_dir: Path) -> tuple[list[StoredRun], list[str]]:
@@ -235,7 +241,7 @@ def _name(section: str) -> list[str]:
 def _named(config: Path, words: set[str]) -> Settings:
     """Keep of a resolved config what is named beside it, also by a definition's name alone: ``optimizer: adam``."""
     given = config.with_name(GIVEN)
-    named = words | set(leaves(_tree(given)) if given.is_file() else ())
+    named = words | set(leaves(_tree(given)) if _is_file(given) else ())
     return {key: text for key, text in leaves(_tree(config)).items() if {key, key.removesuffix(".name")} & named}
 
 
@@ -282,6 +288,11 @@ def _keys_of(word: str) -> list[str]:
         return list(leaves(_load_yaml(value), key))
     except (yaml.YAMLError, RecursionError):
         return [key]
+
+
+def _is_file(path: Path) -> bool:
+    with naming_failures("read", path):  # a folder that may not be entered
+        return path.is_file()
 
 
 def _read_object(path: Path) -> dict[str, Any]:

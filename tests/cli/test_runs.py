@@ -116,7 +116,7 @@ def test_evaluate_and_predict(dlx: Any, tmp_path: Path, monkeypatch: pytest.Monk
     assert dlx("predict", run, "--out", "-", "--split", "test").out == (tmp_path / "p.csv").read_text()
     (tmp_path / run / "checkpoints" / "seed-1" / "best.safetensors").unlink()
     partly = dlx("predict", run, "--out", "p.csv")
-    assert (partly.code, partly.out) == (0, "1 seeds, 80 predictions: p.csv\n")
+    assert (partly.code, partly.out) == (0, "1 seed, 80 predictions: p.csv\n")
     assert partly.err == f"warning: seed 1 is left out: it has no best weights yet: dlx resume {run}\n"
 
 

@@ -82,6 +82,9 @@ def test_of_a_search_what_it_trained_last(tmp_path: Path) -> None:
     found = evaluate(run)
     assert found["members"] == [{"seed": refit["seed"], "train": refit["train"]}]
     assert (found["part"], found["is_same"]) == ("train", True)
+    idle = small_search(tmp_path / "idle", "cv.refit=false")
+    with pytest.raises(RunError, match=f"the search did not train what it chose: dlx train {idle}/best.yaml"):
+        evaluate(idle)
 
 
 def test_seeds_that_diverged_are_left_out(tmp_path: Path) -> None:
@@ -115,9 +118,7 @@ def test_other_data_are_refused(tmp_path: Path) -> None:
     config, file = run / "config.resolved.yaml", run / "preprocessing.json"
     text, noted = config.read_text(), json.loads(file.read_text())
     config.write_text(text.replace("noise: 0.2", "noise: 0.3"))
-    with pytest.raises(
-        DataError, match="was trained on: the scale of inputs or targets differs"
-    ):
+    with pytest.raises(DataError, match="was trained on: the scale of inputs or targets differs"):
         evaluate(run)
     config.write_text(text)
     file.write_text(json.dumps({**noted, "features": ["y", "x"]}))

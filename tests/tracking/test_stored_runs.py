@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands.runs import SMALL, write_config
@@ -156,3 +157,25 @@ def test_finding_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             find_run(runs, word)
     with pytest.raises(RunError, match="is not a run"):
         find_run(runs, str(tmp_path))
+
+
+@pytest.mark.parametrize("odd", [{"argv": 3}, {"resumed": "x"}, {"resumed": [1, {"argv": None}, {"argv": [4]}]}])
+def test_a_command_line_that_is_none(tmp_path: Path, odd: dict[str, Any]) -> None:
+    assert StoredRun.read(stored(tmp_path, **odd)).given()["model.name"] == "mlp"
+
+
+def test_a_folder_that_may_not_be_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored(tmp_path, "mine")
+    stored(tmp_path, "other")
+    is_file = Path.is_file
+
+    def refuse(path: Path) -> bool:
+        if path.parent.name == "other":
+            raise PermissionError(13, "Permission denied")
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    runs, faults = stored_runs(tmp_path)
+    assert [run.name for run in runs] == ["mine"]
+    assert len(faults) == 1
+    assert "other/run.json: permission denied" in faults[0]
