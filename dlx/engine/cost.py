@@ -35,7 +35,7 @@ class Cost(NamedTuple):
 
 
 @torch.no_grad()
-def measure_cost(member: Member, data: DeviceExamples, seconds: float = 0.25) -> Cost:
+def measure_cost(member: Member, data: DeviceExamples, seconds: float = 0.05) -> Cost:
     """Train a member alone, from its initial weights, and measure its steps.
 
     The first epoch, in which calls are recorded, is not counted.

@@ -23,6 +23,8 @@ from dlx.engine.rows import Rows
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 CHUNK_EXAMPLES = 512
 """Examples of one member evaluated at once, at most."""
+KEPT_BYTES = 1 << 22
+"""Bytes of a part that are gathered once for all evaluations, at most: more would push out what steps use."""
 
 
 class Chunks:
@@ -45,7 +47,8 @@ class Chunks:
         shared = rows.feed.is_shared and all(np.array_equal(each, parts[0]) for each in parts)
         indices = [each[np.minimum(place[:, 0], len(each) - 1)] for each in (parts[:1] if shared else parts)]
         self._indices = torch.from_numpy(np.stack(indices, 1)).to(rows.weights.device)
-        self._shared = [self._feed.gather(chunk) for chunk in self._indices] if shared else None
+        is_kept = shared or self._indices.numel() * rows.feed.example_bytes <= KEPT_BYTES
+        self._gathered = [self._feed.gather(chunk) for chunk in self._indices] if is_kept else None
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         """Give inputs [M, E, D], scaled and raw targets [M, E(, C)] and weights [M, E] of each chunk.
@@ -53,7 +56,7 @@ class Chunks:
         Rows that share examples and scale read the same memory, gathered once.
         """
         for number, is_example in enumerate(self._is_example):
-            gathered = self._shared[number] if self._shared else self._feed.gather(self._indices[number])
+            gathered = self._gathered[number] if self._gathered else self._feed.gather(self._indices[number])
             yield *(each.expand(self._num_rows, *each.shape[1:]) for each in gathered), is_example.double()
 
 
@@ -64,10 +67,12 @@ class Evaluator:
         rows: Members, weights and constants.
         parts: Names of the parts to evaluate; those that are empty are left out.
         is_recorded: Whether it is worth recording the evaluation: for many of the same.
+        has_metrics: Whether metrics are measured, too; else the loss alone.
     """
 
-    def __init__(self, rows: Rows, parts: Sequence[str], is_recorded: bool = True) -> None:
+    def __init__(self, rows: Rows, parts: Sequence[str], is_recorded: bool = True, has_metrics: bool = True) -> None:
         self._rows = rows
+        self._metrics = rows.recipe.metrics if has_metrics else ()
         self._loss_h = rows.loss_settings()
         self._chunks = {part: Chunks(rows, part) for part in parts if part in rows.members[0].parts.named()}
         is_recorded = is_recorded and rows.is_stackable  # as in the objective
@@ -82,7 +87,7 @@ class Evaluator:
     @property
     def score_names(self) -> list[str]:
         """Names of the scores, in the order of ``scores``."""
-        return ["loss", *(metric.name for metric in self._rows.recipe.metrics)]
+        return ["loss", *(metric.name for metric in self._metrics)]
 
     def scores(self, weights: Tensor, part: str) -> Tensor:
         """Score each row on its examples of a part, its model in evaluation mode.
@@ -108,7 +113,7 @@ class Evaluator:
         named = rows.layout.unflatten(weights) | rows.constants
         sums = map_rows(self._sums, rows.is_stackable)(named, self._loss_h, rows.target_map, *batch)
         flat, self._structure = pytree.tree_flatten(sums)
-        metrics = zip(rows.recipe.metrics, sums[-1], strict=True)
+        metrics = zip(self._metrics, sums[-1], strict=True)
         self._gathers = [False, False, *(metric.gathers for metric, each in metrics for _ in each)]
         return tuple(flat)
 
@@ -125,6 +130,8 @@ class Evaluator:
         """Add up one chunk of one member: weighted losses, weights, and the sums of each metric."""
         outputs, loss = functional_call(self._rows.module, named, (inputs,)), self._rows.recipe.loss
         losses = loss.value(outputs, scaled, Hyper(h)).double()
+        if not self._metrics:
+            return (losses * weights).sum(), weights.sum(), []
         nll = loss.nll(outputs, scaled, Hyper(h)).double()
         predictions, targets = loss.predict(outputs), raw
         if target_map:
@@ -133,8 +140,7 @@ class Evaluator:
             predictions = predictions.double() * scale + target_map["shift"].double()
             nll = nll + scale.log().sum()
         scored = Scored(predictions, targets, weights, nll)
-        metrics = self._rows.recipe.metrics
-        return (losses * weights).sum(), weights.sum(), [metric.update(scored) for metric in metrics]
+        return (losses * weights).sum(), weights.sum(), [metric.update(scored) for metric in self._metrics]
 
     def _flat_scores(self, *sums: Tensor) -> tuple[Tensor]:
         close = map_rows(self._close, self._rows.is_stackable)
@@ -142,7 +148,7 @@ class Evaluator:
 
     def _close(self, sums: Any) -> tuple[Tensor, ...]:
         loss, weight, by_metric = sums
-        closed = [metric.compute(each) for metric, each in zip(self._rows.recipe.metrics, by_metric, strict=True)]
+        closed = [metric.compute(each) for metric, each in zip(self._metrics, by_metric, strict=True)]
         return loss / weight, *closed
 
 

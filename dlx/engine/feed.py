@@ -109,7 +109,7 @@ class Feed:
     def __init__(self, data: DeviceExamples, inputs: RowAffine, targets: RowAffine | None) -> None:
         self._raw_targets = data.targets
         self._inputs, self._targets = _Column(data.inputs, inputs), _Column(data.targets, targets)
-        self._example_bytes = data.inputs[0].nbytes
+        self.example_bytes = data.inputs[0].nbytes
         self.is_shared = inputs.is_shared and (targets is None or targets.is_shared)
         """Whether all rows read the same scaled examples."""
 
@@ -129,7 +129,7 @@ class Feed:
             weights: Their weights, [S, M, B].
             first: The first step.
         """
-        size = max(1, BLOCK_BYTES // (indices[0].numel() * self._example_bytes))
+        size = max(1, BLOCK_BYTES // (indices[0].numel() * self.example_bytes))
         for start in range(first, len(indices), size):
             block = indices[start : start + size]
             inputs, targets = self._inputs.take(block).unbind(0), self._targets.take(block).unbind(0)

@@ -53,8 +53,8 @@ class Program:
     Args:
         population: What is trained.
         data: The examples, on its device.
-        is_watched: Whether somebody wants to see more of each epoch than training needs: the scores of the training
-            part and the norms of the gradient.
+        is_watched: Whether somebody wants to see more of each epoch than training needs: metrics, the scores of the
+            training part and the norms of the gradient.
 
     Attributes:
         population: What is trained.
@@ -69,7 +69,7 @@ class Program:
     def _compile(self) -> None:
         self._rows = rows = Rows(self.population.row_members, self.population.weights, self._data)
         self.objective = EmpiricalRisk(rows)
-        self._evaluator = Evaluator(rows, WATCHED if self._is_watched else DECIDING)
+        self._evaluator = Evaluator(rows, WATCHED if self._is_watched else DECIDING, has_metrics=self._is_watched)
         self._h, self._schedule_h = rows.tunables("optimizer"), rows.tunables("schedule")
         self._lr: Tensor | None = getattr(self._h, "lr", None)
         self._base_lr = [member.recipe.optimizer.tunables().get("lr") for member in rows.members]
