@@ -85,8 +85,9 @@ def load_trained(path: Path, device: str | None = None, plugins: Sequence[Path] 
     left_out = _left_out(path, plan, noted)
     members = [member for member in plan.members if member.cell.seed not in left_out]
     if not members:
-        why = "; ".join(f"seed {seed}: {reason}" for seed, reason in left_out.items())
-        raise RunError(f"{path} has no weights to use: {why}")
+        by_reason = {why: [seed for seed in left_out if left_out[seed] == why] for why in left_out.values()}
+        found = (f"seed {', '.join(map(str, seeds))}: {why}" for why, seeds in by_reason.items())
+        raise RunError(f"{path} has no weights to use: {'; '.join(found)}")
     members = _with_constants(path, plan, members)
     weights = [read_weights(_file(path, plan, member.cell.seed), member) for member in members]
     return Trained(path, plan, members, torch.stack(weights).to(plan.device), left_out, noted)

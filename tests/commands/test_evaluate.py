@@ -103,8 +103,8 @@ def test_seeds_that_diverged_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_not_done(tmp_path: Path) -> None:
-    run = begin(train(write_config(tmp_path), [], tmp_path / "runs"))
-    with pytest.raises(RunError, match=f"has no weights to use: seed 0: it has no best weights yet: dlx resume {run}"):
+    run = begin(train(write_config(tmp_path), ["seeds=2"], tmp_path / "runs"))
+    with pytest.raises(RunError, match=f"to use: seed 0, 1: it has no best weights yet: dlx resume {run}"):
         evaluate(run)
     done = small_run(tmp_path)
     (done / "result.json").unlink()
