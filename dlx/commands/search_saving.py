@@ -55,8 +55,8 @@ class SavedSearch:
         )
         if path.exists() and (not isinstance(state, dict) or state.get("identity") != identity):
             raise CheckpointError(
-                f"{path} belongs to other settings: config.resolved.yaml or the data have changed since; restore them, "
-                f"or begin anew with: dlx {command} {folder / 'config.resolved.yaml'}"
+                f"{path} belongs to another search: config.resolved.yaml or the data have changed since; restore them, "
+                f"or search anew with: dlx {command} {folder / 'config.resolved.yaml'}"
             )
         self.seconds: float = state["seconds"]
         self._populations = state["populations"]

@@ -14,6 +14,7 @@ memory than there are cores, which is what a search wants.
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -148,28 +149,27 @@ def fit_each(
     Yields:
         What each slice came to.
     """
-    threads, waiting = torch.get_num_threads(), iter(populations)
+    threads, waiting = torch.get_num_threads(), _Waiting(populations, data)
     workers, running = num_workers(data.inputs.device, threads), list[Program]()
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
         while True:
             deadline = time.monotonic() + pause
             advance = partial(_advance, deadline=deadline, until=until, conclude=conclude)
-            futures = {pool.submit(advance, program): program for program in running}
+            futures = {pool.submit(advance, partial(_itself, program)) for program in running}
             found, running = Slice([], [], [], []), []
             while True:
                 # However short a slice, every core has a population before it ends.
                 has_time = time.monotonic() < deadline or not found.finished
-                is_free = has_time and len(futures) + len(running) < workers
-                if is_free and (population := next(waiting, None)) is not None:
-                    program = Program(population, data, is_watched=False)
-                    futures[pool.submit(advance, program)] = program
+                if has_time and not waiting.is_empty and len(futures) + len(running) < workers:
+                    futures.add(pool.submit(advance, waiting.take))
                     continue
                 if not futures:
                     break
-                for future in wait(futures, return_when=FIRST_COMPLETED).done:
-                    program = futures.pop(future)
-                    epochs, conclusion = future.result()
+                done, futures = wait(futures, return_when=FIRST_COMPLETED)
+                for program, epochs, conclusion in (future.result() for future in done):
                     found.epochs.extend(epochs)
+                    if program is None:
+                        continue
                     if _rests(program.population, until):
                         found.finished.append(program.population)
                         found.conclusions.append(conclusion)
@@ -181,17 +181,47 @@ def fit_each(
             yield found
 
 
+class _Waiting:
+    """Populations that wait for a core: each is built and compiled by the thread that trains it, while others train.
+
+    Args:
+        populations: Taken one by one.
+        data: The examples.
+
+    Attributes:
+        is_empty: Whether all of them are taken.
+    """
+
+    def __init__(self, populations: Iterable[Population], data: DeviceExamples) -> None:
+        self._populations, self._data, self._lock = iter(populations), data, threading.Lock()
+        self.is_empty = False
+
+    def take(self) -> Program | None:
+        """Give the next one, None if there is none left."""
+        with self._lock:
+            population = next(self._populations, None)
+            self.is_empty = population is None
+        return None if population is None else Program(population, self._data, is_watched=False)
+
+
+def _itself(program: Program) -> Program:
+    return program
+
+
 def _advance(
-    program: Program, deadline: float, until: int | None, conclude: Callable[[Population], Any]
-) -> tuple[list[EpochDone], Any]:
+    take: Callable[[], Program | None], deadline: float, until: int | None, conclude: Callable[[Population], Any]
+) -> tuple[Program | None, list[EpochDone], Any]:
     """Train a population until the deadline, for at least one step, or to its end; give its epochs and conclusion."""
-    population, epochs = program.population, []
+    program, epochs = take(), list[EpochDone]()
+    if program is None:
+        return None, epochs, None
+    population = program.population
     while not _rests(population, until):
         if program.advance(deadline - time.monotonic()):
             epochs.append(EpochDone(population.epoch + 1, tuple(program.finish_epoch())))
         if time.monotonic() >= deadline:
             break
-    return epochs, conclude(population) if _rests(population, until) else None
+    return program, epochs, conclude(population) if _rests(population, until) else None
 
 
 def _rests(population: Population, until: int | None) -> bool:

@@ -215,7 +215,7 @@ def test_a_changed_config_is_refused(tmp_path: Path) -> None:
     path = stopped(compare([write_config(tmp_path, SMALL)], [], tmp_path / "runs"), 1)
     config = path / "config.resolved.yaml"
     config.write_text(config.read_text().replace("batch_size: 16", "batch_size: 20"))
-    with pytest.raises(CheckpointError, match="begin anew with: dlx compare-optimizers"):
+    with pytest.raises(CheckpointError, match="search anew with: dlx compare-optimizers"):
         list(resume(path, []))
 
 

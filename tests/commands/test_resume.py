@@ -49,6 +49,7 @@ def stop_and_resume(folder: Path, overrides: list[str], num_points: int, seed: i
         assert status(run) == "done"
 
 
+@pytest.mark.slow  # five seeds at once are stopped below
 @pytest.mark.usefixtures("step_by_step")
 def test_a_lone_seed_stopped_at_ten_points(tmp_path: Path) -> None:
     stop_and_resume(tmp_path, [], 10, seed=0)

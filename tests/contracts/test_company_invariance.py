@@ -54,7 +54,7 @@ def assert_invariant(cells: list[Cell] = CELLS, rates: Sequence[float | None] = 
 
 
 @pytest.mark.parametrize("width", [1, 7, 17, 33, 128])
-@pytest.mark.parametrize("batch_size", [10, 37])
+@pytest.mark.parametrize("batch_size", [pytest.param(10, marks=pytest.mark.slow), 37])
 def test_odd_shapes(width: int, batch_size: int, threads: int) -> None:
     assert_invariant(hidden=(width,), training={"batch_size": batch_size})
 
@@ -114,7 +114,7 @@ LOSSES = [
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: "-".join(map(str, loss.model_dump().values())))
-@pytest.mark.parametrize("num_features", [2, pytest.param(3, marks=pytest.mark.slow), 64])
+@pytest.mark.parametrize("num_features", [pytest.param(each, marks=pytest.mark.slow) for each in (2, 3)] + [64])
 def test_loss(loss: Loss, num_features: int) -> None:
     num_targets = TARGETS.get(loss.name, 3)
     for model in ("linear", "mlp"):

@@ -136,7 +136,7 @@ def test_residuals_give_the_value(prior: str | None, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("hidden", [(7,), (17, 5)])
+@pytest.mark.parametrize("hidden", [pytest.param((7,), marks=pytest.mark.slow), (17, 5)])
 def test_derivatives_do_not_depend_on_company(hidden: tuple[int, ...], dtype: str) -> None:
     cells = [Cell(seed) for seed in range(5)]
     together, _, theta = build(cells, dtype, loss="mse", num_targets=1, hidden=hidden, prior="gaussian")

@@ -104,7 +104,7 @@ BEYOND_GRADIENT = [name for name, cls in registered(Optimizer).items() if not is
 @pytest.mark.parametrize(
     "optimizer",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name in ("cma_es", "lbfgs") else name
+        pytest.param(name, marks=pytest.mark.slow) if name in ("cma_es", "lbfgs", "gauss_newton") else name
         for name in ("momentum", "adam", "torch", *BEYOND_GRADIENT)
     ],
 )

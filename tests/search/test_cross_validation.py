@@ -66,7 +66,9 @@ def test_cells_of_mixed_trials_are_those_of_trainings_alone(tmp_path: Path, has_
         assert len({line["best_epoch"] for line in lines}) > 3
 
 
-@pytest.mark.parametrize(("has_validation", "batch"), [(True, "50"), (False, "100"), (False, "full")])
+@pytest.mark.parametrize(
+    ("has_validation", "batch"), [(True, "50"), pytest.param(False, "100", marks=pytest.mark.slow), (False, "full")]
+)
 def test_cells_that_diverge_are_those_of_trainings_alone(tmp_path: Path, has_validation: bool, batch: str) -> None:
     text = VALUES.replace("BATCH", batch)
     search = Search(tmp_path, DIVERGING, text if has_validation else without_validation(text))

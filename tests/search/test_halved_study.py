@@ -49,7 +49,9 @@ def test_survivors_are_the_best_at_their_budget(tmp_path: Path, text: str, budge
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
-@pytest.mark.parametrize("text", [MOONS, STOPPING], ids=["fixed", "early stopping"])
+@pytest.mark.parametrize(
+    "text", [pytest.param(MOONS, marks=pytest.mark.slow), STOPPING], ids=["fixed", "early stopping"]
+)
 def test_survivors_end_as_in_a_full_search_and_the_dropped_as_in_a_shorter_one(
     tmp_path: Path, text: str, budget: str
 ) -> None:

@@ -232,7 +232,8 @@ def study_standings(study: Study, at: float, rng: np.random.Generator) -> Iterat
 
 @pytest.mark.usefixtures("short_slices")
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=pytest.mark.slow) if kind in ("halving", "full") else kind for kind in KINDS]
+    "kind",
+    [pytest.param(kind, marks=pytest.mark.slow) if kind in ("halving", "full", "guided") else kind for kind in KINDS],
 )
 def test_stopped_at_any_slice_it_goes_on_to_the_same_lines(
     tmp_path: Path, whole: Callable[..., Study], kind: str
