@@ -12,6 +12,22 @@ from typing import Annotated, Any
 import typer
 
 from dlx import __version__
+from dlx.cli.console import write_out
+from dlx.cli.options import (
+    Config,
+    ConfigOrRun,
+    Device,
+    Json,
+    Name,
+    Overrides,
+    Plugins,
+    Quiet,
+    RunsDir,
+    SameAsJson,
+    Split,
+    TrainedRun,
+)
+from dlx.cli.runs import runs_app
 from dlx.core.errors import DlxError, UsageError
 
 app = typer.Typer(
@@ -25,24 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The experiment, a YAML file.")]
-ConfigOrRun = Annotated[
-    Path, typer.Argument(metavar="CONFIG|RUN", help="An experiment (its initial weights), or a run (its best).")
-]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to it, as in optimizer.lr=0.01 seeds=5.")
-]
-Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.", show_default=False)]
-RunsDir = Annotated[Path, typer.Option(help="Folder that the run directory is made in.")]
-Name = Annotated[str | None, typer.Option(help="Name of the experiment in the run directory's name.")]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", help="Print the run directory on stdout and nothing else but warnings and errors.")
-]
-Plugins = Annotated[
-    list[Path] | None,
-    typer.Option("--plugin", metavar="FILE", help="A Python file with definitions of your own; may be given again."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print result.json on stdout and nothing else there.")]
+app.add_typer(runs_app, name="runs")
 
 
 @app.command()
@@ -192,7 +191,7 @@ def inspect(
     overrides: Overrides = None,
     device: Device = None,
     plugins: Plugins = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
+    json: SameAsJson = False,
 ) -> None:
     """Look at an experiment before training: layers, cost, initial loss, and whether it can overfit one batch."""
     _announce(json)
@@ -239,6 +238,48 @@ def landscape(
     from dlx.commands.landscape import landscape as command
 
     _show(command(config, _changes(overrides, device, name), runs_dir, plugins or []), quiet, json)
+
+
+@app.command()
+def evaluate(
+    run: TrainedRun,
+    split: Split = None,
+    device: Device = None,
+    plugins: Plugins = None,
+    json: SameAsJson = False,
+) -> None:
+    """Score the best weights of every seed of a run on a part of its data."""
+    _announce(json)
+    from dlx.commands.evaluate import evaluate as command
+    from dlx.reporting.evaluation import evaluation_text
+    from dlx.tracking.files import finite
+
+    found = finite(command(run, split, device, plugins or []))
+    write_out(dumps(found, indent=2, ensure_ascii=False) + "\n" if json else evaluation_text(found))
+
+
+@app.command()
+def predict(
+    run: TrainedRun,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The CSV file to write; - is stdout.", show_default=False)],
+    split: Split = None,
+    device: Device = None,
+    plugins: Plugins = None,
+) -> None:
+    """Write what the best weights of a run predict for each example of its data, as CSV."""
+    _announce(str(out) == "-")
+    from dlx.commands.predict import predict as command
+    from dlx.commands.predict import write_predictions
+    from dlx.reporting.comparison_texts import plural
+
+    text, trained = command(run, split, device, plugins or [])
+    for seed, why in trained.left_out.items():
+        write_out(f"warning: seed {seed} is left out: {why}\n", sys.stderr)
+    if str(out) == "-":
+        write_out(text)
+        return
+    write_predictions(out, text)
+    write_out(f"{plural(len(trained.members), 'seed')}, {text.count(chr(10)) - 1:,} predictions: {out}\n")
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -23,6 +24,25 @@ def open_console(stream: TextIO, is_live: bool | None = None) -> Console:
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")  # where the encoding lacks ±, a run must still end well
     return Patient(file=stream, force_terminal=is_live, highlight=False, markup=False, emoji=False)
+
+
+def write_out(text: str, stream: TextIO | None = None) -> None:
+    """Write a text without loading rich, which takes longer than a list of runs; a reader may go away.
+
+    Args:
+        text: With its line breaks.
+        stream: Where to write; stdout by default.
+    """
+    stream = stream or sys.stdout
+    if stream is None:  # started without it: ``>&-``
+        return
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace")
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_text(console: Console, text: str, style: str = "") -> None:

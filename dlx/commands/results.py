@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlx.config.experiment import Experiment
@@ -81,11 +81,12 @@ def train_result(experiment: Experiment, populations: Sequence[Population], data
         **({"loss_remark": remark} if remark else {}),
         "split_seed": experiment.data.split.seed,
         "metrics": [metric.name for metric in experiment.metrics],
+        "higher_is_better": {metric.name: metric.higher_is_better for metric in experiment.metrics},
         "members": members,
         "summary": {
             "num_members": len(finished),
-            **_summary(finished),
-            "last": _summary([m["last"] for m in finished]),
+            **summarise_members(finished),
+            "last": summarise_members([m["last"] for m in finished]),
         },
     }
 
@@ -106,7 +107,7 @@ def _told(optimizer: Optimizer, course: Course) -> dict[str, Any]:
     return {"optimizer": course.diagnostics, **({"remark": f"{optimizer.name}: {remark}"} if remark else {})}
 
 
-def _summary(members: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float | None]]]:
+def summarise_members(members: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, float | None]]]:
     """Give mean and standard deviation (ddof 1) over members of every score, by part."""
     parts = [part for part in PARTS if members and part in members[0]]
     return {part: {name: _mean_std([m[part][name] for m in members]) for name in members[0][part]} for part in parts}

@@ -125,7 +125,7 @@ def load_subject(
     """
     config = config_of(path) if path.is_dir() else path
     if path.is_dir():
-        _require_training(path)
+        require_training(path)
     loaded, examples = load_experiment_and_data(config, overrides, plugins)
     experiment = loaded.experiment.model_copy(update={"seeds": (loaded.experiment.seed_list[0],)})
     plan = Plan.make(experiment.model_copy(update={"dtype": dtype}), examples)
@@ -133,7 +133,7 @@ def load_subject(
     seed = member.cell.seed
     if path.is_dir():
         file = _weights_file(path, seed, plugins)
-        weights, origin = _read_weights(file, member), f"{file}, of seed {seed}"
+        weights, origin = read_weights(file, member), f"{file}, of seed {seed}"
     else:
         weights, origin = _initial_weights(member, experiment), f"initial, of seed {seed}"
     return Subject(
@@ -185,7 +185,7 @@ def load_other_weights(path: Path, subject: Subject, plugins: Sequence[Path] = (
     """
     file, origin, is_of_other_split = path, str(path), False
     if path.is_dir():
-        _require_training(path)
+        require_training(path)
         other, own = load_experiment(config_of(path), plugins=plugins).experiment, subject.experiment
         for section in ("model", "data"):
             found, wanted = (_structure(getattr(each, section)) for each in (other, own))
@@ -199,7 +199,7 @@ def load_other_weights(path: Path, subject: Subject, plugins: Sequence[Path] = (
             f"{path} is no file of weights: expected a run directory, or best{WEIGHTS} or last{WEIGHTS} of the "
             "checkpoints in one"
         )
-    values = _read_weights(file, subject.member).to(subject.weights.device)
+    values = read_weights(file, subject.member).to(subject.weights.device)
     return OtherWeights(values, origin, is_of_other_split)
 
 
@@ -214,7 +214,7 @@ def _structure(section: Definition) -> dict[str, Any]:
     return section.model_dump(mode="json", exclude={"split", "dropout", "init"})
 
 
-def _require_training(run: Path) -> None:
+def require_training(run: Path) -> None:
     """Refuse the run of an analysis, which looked at weights and has none of its own.
 
     Raises:
@@ -244,15 +244,19 @@ def config_of(run: Path) -> Path:
 def _weights_file(run: Path, seed: int, plugins: Sequence[Path]) -> Path:
     """Find the weights of a seed in a run directory."""
     seeds = load_experiment(config_of(run), plugins=plugins).experiment.seed_list
-    folder = run / "checkpoints"
-    file = folder / ("best.safetensors" if len(seeds) == 1 else f"seed-{seed}/best.safetensors")
+    file = best_file(run, seed, seeds)
     if seed in seeds and file.is_file():
         return file
     hint = f"train it first: dlx resume {run}" if seed in seeds else f"its seeds: {', '.join(map(str, seeds))}"
     raise RunError(f"{run} has no best weights of seed {seed}; {hint}")
 
 
-def _read_weights(file: Path, member: Member) -> Tensor:
+def best_file(run: Path, seed: int, seeds: Sequence[int]) -> Path:
+    """Name the file of the best weights of a seed: in a folder of its own where there are several."""
+    return run / "checkpoints" / ("best.safetensors" if len(seeds) == 1 else f"seed-{seed}/best.safetensors")
+
+
+def read_weights(file: Path, member: Member) -> Tensor:
     """Read what a member owns, [P + Q], in its dtype.
 
     Raises:

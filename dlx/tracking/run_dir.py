@@ -138,6 +138,17 @@ class RunDir:
             (self.path / name).unlink(missing_ok=True)
 
 
+def is_in_use(path: Path) -> bool:
+    """Tell whether a process works in a run's folder; one whose lock may not be tried counts as in use."""
+    try:
+        if not (path / ".lock").exists():
+            return False
+        with FileLock(path / ".lock", timeout=0):
+            return False
+    except OSError:  # a Timeout, too
+        return True
+
+
 def _read_facts(path: Path) -> dict[str, Any]:
     facts = read_json(path / "run.json")
     if not isinstance(facts, dict) or "status" not in facts:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
@@ -18,38 +16,11 @@ from commands.searches import SMALL as SEARCH
 from plugin_files import ABSOLUTE, QUADRATIC, with_line, write_plugin
 
 from dlx import __version__
-from dlx.cli.app import app, main
+from dlx.cli.app import app
 
 DLX = str(Path(sys.executable).with_name("dlx"))
 HEAVY = ["torch", "sklearn", "scipy", "numpy", "matplotlib", "yaml", "safetensors"]
 DIABETES = SMALL.replace("two_moons, num_examples: 80", "diabetes").replace("binary_cross_entropy", "mse")
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Any]:
-    """Runs a command line in this process, in a folder of its own with a small config."""
-    before = signal.getsignal(signal.SIGINT)
-    monkeypatch.chdir(tmp_path)
-    write_config(tmp_path)
-
-    def run(*words: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["dlx", *words])
-        capsys.readouterr()
-        code: Any = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        return Outcome(code, *capsys.readouterr())
-
-    yield run
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +37,8 @@ def dlx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         ("inspect", {"--device", "--plugin", "--json"}),
         ("curvature", {"--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
         ("landscape", {"--device", "--runs-dir", "--name", "--plugin", "--quiet", "--json"}),
+        ("evaluate", {"--split", "--device", "--plugin", "--json"}),
+        ("predict", {"--out", "--split", "--device", "--plugin"}),
         ("config", {"--plugin"}),
         ("init", {"--target", "--out"}),
         ("schema", {"--plugin"}),
@@ -77,7 +50,7 @@ def test_the_flags_are_frozen(command: str, flags: set[str]) -> None:
     group: Any = typer.main.get_command(app)
     assert set(group.commands) == {
         "train", "cv", "gradcheck", "curvature", "landscape", "resume", "inspect", "config", "schema", "list",
-        "describe", "compare-optimizers", "init",
+        "describe", "compare-optimizers", "init", "runs", "evaluate", "predict",
     }  # fmt: skip
     options = {
         name

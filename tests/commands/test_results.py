@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commands.runs import metrics, small_run
 
-from dlx.commands.results import _summary, epoch_line
+from dlx.commands.results import epoch_line, summarise_members
 from dlx.core.records import Cell, Divergence, EpochDone, MemberEpoch
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -82,8 +82,10 @@ def test_one_seed_has_no_deviation(tmp_path: Path) -> None:
 
 def test_what_is_not_finite_has_no_mean() -> None:
     members = [{"train": {"loss": 1.0, "r2": math.nan}}, {"train": {"loss": 2.0, "r2": 0.5}}]
-    assert _summary(members) == {"train": {"loss": {"mean": 1.5, "std": 0.5**0.5}, "r2": {"mean": None, "std": None}}}
-    assert _summary([]) == {}
+    assert summarise_members(members) == {
+        "train": {"loss": {"mean": 1.5, "std": 0.5**0.5}, "r2": {"mean": None, "std": None}}
+    }
+    assert summarise_members([]) == {}
 
 
 def test_no_clock_values(tmp_path: Path) -> None:
