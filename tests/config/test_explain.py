@@ -124,7 +124,7 @@ def test_fault_inside_a_definition_in_a_definition(faults: Faults) -> None:
 def test_missing_keys(faults: Faults) -> None:
     assert faults(base="loss: mse\n") == (
         "x.yaml:1:1: missing key `data`\n"
-        "      = one of breast_cancer, diabetes, digits, iris, two_moons, wine\n"
+        "      = one of breast_cancer, csv, diabetes, digits, iris, parquet, two_moons, wine\n"
         "x.yaml:1:1: missing key `model`\n      = one of linear, mlp\n"
         "2 faults in x.yaml"
     )
