@@ -112,7 +112,7 @@ def compare_optimizers(
     from dlx.commands.race import race
     from dlx.config.load import is_of_surface
 
-    configs = [Path(each) for each in arguments if "=" not in each or Path(each).is_file()]
+    configs = [Path(each) for each in arguments if _is_config(each)]
     changes = _changes([each for each in arguments if Path(each) not in configs], device, name)
     if not configs:
         raise UsageError("expected a config: dlx compare-optimizers CONFIG ... [KEY=VALUE] ...")
@@ -333,6 +333,14 @@ def _main(
     if show_version:
         sys.stdout.write(f"dlx {__version__}\n")
         raise typer.Exit
+
+
+def _is_config(argument: str) -> bool:
+    """Tell a config from a change to it; a file may have a = in its name."""
+    try:
+        return "=" not in argument or Path(argument).is_file()
+    except OSError:  # too long for the name of a file
+        return False
 
 
 def _changes(overrides: list[str] | None, device: str | None, name: str | None) -> list[str]:

@@ -149,7 +149,28 @@ def load_problems(configs: Sequence[Path], overrides: Sequence[str], plugins: Se
     names = [problem.name for problem in problems]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"two configs are called `{twice}`; give one another `name`")
+    for key in ("reference", "part", "score"):
+        _refuse_different(key, problems)
     return problems
+
+
+def _refuse_different(key: str, problems: Sequence[Problem]) -> None:
+    """Refuse problems that are judged in different ways: what one table holds must be of one kind.
+
+    Raises:
+        UsageError: If a setting of ``compare`` differs.
+    """
+    found: dict[str, str] = {}
+    for problem in problems:
+        contest = problem.contest
+        value = contest.reference if key == "reference" else str(getattr(contest.compare, key))
+        found.setdefault(value, problem.name)
+    if len(found) > 1:
+        texts = " but ".join(f"{value} in {name}" for value, name in found.items())
+        raise UsageError(
+            f"problems are compared together only if all are judged alike, and compare.{key} is {texts}; "
+            f"set it for all, as in compare.{key}={next(iter(found))}, or compare them one by one"
+        )
 
 
 def _load_problem(config: Path, overrides: Sequence[str], plugins: Sequence[Path], number: int | None) -> Problem:

@@ -79,4 +79,5 @@ def splits_text(contest: Contest) -> str:
     split = contest.experiment.data.split
     if split.seed is None:
         return "drawn anew for each seed, the same for every optimizer"
-    return f"one for all seeds (data.split.seed {split.seed}): what is said holds for this split"
+    what = "in the order of time" if split.time_series else f"data.split.seed {split.seed}"
+    return f"one for all seeds ({what}): what is said holds for this split"

@@ -12,6 +12,8 @@ from dlx.comparison.measures import Runs, measure
 from dlx.comparison.protocol import Arm, Race
 from dlx.comparison.tuning import Axis
 from dlx.comparison.verdict import Verdict, better_matrix, can_show, verdicts
+from dlx.core.settings import Split
+from dlx.data.batches import num_steps
 from dlx.statistics.paired import expected_best
 
 GOOD = 0.1
@@ -68,21 +70,27 @@ def _protocol(race: Race) -> dict[str, Any]:
     contest = race.contest
     num_trials = max(len(search.trials) for arm in race.arms for search in arm.searches)
     line = race.line(race.arms[0].untuned, contest.seeds[0])
+    training = contest.experiment.training
     return {
         "name": contest.compare.protocol,
         **contest.budget._asdict(),
         "num_trials": num_trials,
         "tuning_seeds": list(contest.tuning_seeds),
         "seeds": list(contest.seeds),
-        "epochs": contest.experiment.training.epochs,
-        "steps_per_epoch": line["num_steps"] // max(1, line["last_epoch"]),
+        "epochs": training.epochs,
+        "steps_per_epoch": num_steps(line["num_train"], training.examples_per_step(line["num_train"])),
         "num_parameters": line["num_parameters"],
         "num_train": line["num_train"],
         "num_valid": line["num_valid"],
         "num_test": line["num_test"],
-        "split": "redrawn" if contest.experiment.data.split.seed is None else "fixed",
+        "split": _split_kind(contest.experiment.data.split),
         "num_runs": race.num_cells,
     }
+
+
+def _split_kind(split: Split) -> str:
+    """Say whether each seed has a split of its own; a time series has but one."""
+    return "redrawn" if split.seed is None else "ordered" if split.time_series else "fixed"
 
 
 class _Judge:
@@ -93,6 +101,8 @@ class _Judge:
         self.is_log = self._contest.experiment.loss.is_nonnegative
         self._untrained = np.array([race.untrained[seed] for seed in self._contest.seeds])
         self.target = self._find_target()
+        protocol = _protocol(race)
+        self._num_steps = protocol["epochs"] * protocol["steps_per_epoch"]  # also where a run ended early
 
     def tuned(self, arm: Arm) -> Runs | None:
         """Measure the best settings of an arm; None where a search found none."""
@@ -102,12 +112,11 @@ class _Judge:
 
     def arm(self, arm: Arm, tuned: Runs | None, verdict: Verdict | None) -> dict[str, Any]:
         """Tell all that is known of an arm."""
-        race = self._race
         searches = [self._search(arm, number) for number in range(len(arm.searches))]
         return {
             "name": arm.name,
             "optimizer": arm.optimizer.model_dump(mode="json"),
-            "space": [_range(axis) for axis in arm.searches[0].tuning.axes],
+            "space": _space([search.tuning.axes for search in arm.searches]),
             "searches": searches,
             "at_edge": sorted({key for search in searches for key in search["edges"]}),
             "expected_best": np.mean([self._expected_best(search.trials) for search in arm.searches], 0).tolist(),
@@ -116,7 +125,7 @@ class _Judge:
             "tuned": None if tuned is None else tuned.to_json(),
             "untuned": {"trial": arm.untuned, **self._measure([arm.untuned]).to_json()},
             "verdict": None if verdict is None else verdict.to_json(),
-            "num_steps": race.line(arm.untuned, self._contest.seeds[0])["num_steps"],
+            "num_steps": self._num_steps,
         }
 
     def _find_target(self) -> float:
@@ -127,7 +136,8 @@ class _Judge:
         reference = next(arm for arm in self._race.arms if arm.name == self._contest.reference)
         best = [self._race.best(search) for search in reference.searches]
         found = [number for number in best if number is not None] or [reference.untuned]
-        best_losses = np.sort(self._measure(found, target=-math.inf).best)
+        by_search = np.sort([self._measure([number], target=-math.inf).best for number in found], axis=0)
+        best_losses = np.sort(by_search[len(found) // 2])  # of two searches both must arrive for a finite median
         return float(best_losses[len(best_losses) // 2])
 
     def _measure(self, trials: Sequence[int], target: float | None = None) -> Runs:
@@ -185,3 +195,11 @@ class _Judge:
 def _range(axis: Axis) -> dict[str, Any]:
     low, high = axis.bounds
     return {"key": axis.key, "low": low, "high": high, "is_complement": axis.searched.is_complement}
+
+
+def _space(searches: Sequence[Sequence[Axis]]) -> list[dict[str, Any]]:
+    """Give the ranges that all searches of an arm together cover."""
+    ranges = [[_range(axis) for axis in axes] for axes in zip(*searches, strict=True)]
+    return [
+        {**each[0], "low": min(one["low"] for one in each), "high": max(one["high"] for one in each)} for each in ranges
+    ]

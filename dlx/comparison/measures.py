@@ -105,7 +105,12 @@ def measure(
 
 
 def steps_to(target: float, curve: Sequence[float], line: Line) -> float:
-    """Give the steps after which the loss was first at or below the target; infinite if it never was."""
+    """Give the steps after which the loss was first at or below the target; infinite if it never was.
+
+    A target of infinity is none, as where the reference itself failed: nothing reaches it.
+    """
+    if target == np.inf:
+        return np.inf
     epoch = next((epoch for epoch, loss in enumerate(curve, 1) if loss <= target), None)
     return np.inf if epoch is None else epoch * line["num_steps"] / line["last_epoch"]
 

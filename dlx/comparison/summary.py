@@ -47,10 +47,12 @@ def _across(results: Sequence[Result]) -> dict[str, Any]:
     shared = [name for name in names if all(_arm(result, name) for result in results)]
     losses = np.array([[_median(result, name, "loss") for name in shared] for result in results])
     steps = np.array([[_median(result, name, "steps_to_target") for name in shared] for result in results])
+    gradients = np.array([[_gradients(result, name) for name in shared] for result in results])
     found: dict[str, Any] = {"arms": shared, "num_problems": len(results), "r_max": R_MAX}
     if len(results) >= MIN_PROFILED and shared:
-        tau, rho, scores = profile(steps, R_MAX)
-        found["profile"] = {"tau": tau.tolist(), "rho": rho.tolist(), "scores": scores.tolist()}
+        tau, rho, scores = profile(steps * gradients, R_MAX)  # a step of one rule may cost many of another
+        unit = "steps" if (gradients == 1).all() else "gradients"
+        found["profile"] = {"unit": unit, "tau": tau.tolist(), "rho": rho.tolist(), "scores": scores.tolist()}
     if len(results) >= MIN_TESTED and len(shared) > 1:
         found["tests"] = _tests(losses, shared, results[0]["reference"])
     return found
@@ -71,6 +73,12 @@ def _tests(losses: np.ndarray[Any, np.dtype[np.float64]], names: Sequence[str], 
 
 def _arm(result: Result, name: str) -> Mapping[str, Any] | None:
     return next((arm for arm in result["arms"] if arm["name"] == name), None)
+
+
+def _gradients(result: Result, name: str) -> float:
+    """Give the gradients that a step of an arm takes, as exactly as they are shown."""
+    arm = _arm(result, name)
+    return round(float(arm["gradients_per_step"]), 2) if arm else math.inf
 
 
 def _median(result: Result, name: str, measure: str) -> float:

@@ -23,6 +23,8 @@ from dlx.search.trials import sobol
 Side = Literal["low", "high"]
 EDGE = 0.1
 """Share of a range, on its logarithmic scale, that counts as its edge; of fewer trials than ten the share of one."""
+WIDEST_EDGE = 1 / 3
+"""That share at most: one trial has no neighbours that could tell where its edge is."""
 MAX_EXTENSIONS = 2
 """Times that ranges are extended, at most."""
 MORE_TRIALS = 4
@@ -129,7 +131,8 @@ class Tuning:
     def judge(self, best: dict[str, float] | None) -> None:
         """Look whether the best setting so far lies at an edge; None where every trial failed."""
         if best is not None:
-            share = max(EDGE, 1 / self._num_trials)
+            num_trials = self._num_trials + MORE_TRIALS * self.num_extensions
+            share = min(max(EDGE, 1 / num_trials), WIDEST_EDGE)
             self.axes = tuple(axis.judged(best[axis.key], share) for axis in self.axes)
 
     def extend(self) -> list[dict[str, float]]:

@@ -42,14 +42,18 @@ def arm_names(optimizers: Sequence[Optimizer]) -> tuple[str, ...]:
     plain = [f"torch {name}" if name else each.name for name, each in zip(own, optimizers, strict=True)]
     times = Counter(plain)
     return tuple(
-        name if times[name] == 1 else " ".join([name, *_differences(each, optimizers)])
+        name if times[name] == 1 else " ".join([name, *_differences(each, _called(name, plain, optimizers))])
         for name, each in zip(plain, optimizers, strict=True)
     )
 
 
-def _differences(optimizer: Optimizer, optimizers: Sequence[Optimizer]) -> Iterator[str]:
-    """Spell the settings in which an optimizer differs from others of its class."""
-    alike = [dict(each) for each in optimizers if type(each) is type(optimizer)]
+def _called(name: str, names: Sequence[str], optimizers: Sequence[Optimizer]) -> list[Optimizer]:
+    return [optimizer for each, optimizer in zip(names, optimizers, strict=True) if each == name]
+
+
+def _differences(optimizer: Optimizer, others: Sequence[Optimizer]) -> Iterator[str]:
+    """Spell the settings in which an optimizer differs from others of its kind."""
+    alike = [dict(each) for each in others]
     for key, value in optimizer:
         if any(other.get(key) != value for other in alike):
             yield f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"

@@ -91,7 +91,14 @@ def explain(error: ValidationError, source: Source, root: Section) -> list[Fault
 def problems(error: ValidationError, tree: Any) -> list[Problem]:
     """Give pydantic's errors with their paths, less those that only follow from others."""
     details = error.errors(include_url=False)
-    return [_problem(one, tree) for one in details if one["type"] != "default_factory_not_called"]
+    return [_problem(one, tree) for one in details if not _follows(one)]
+
+
+def _follows(error: ErrorDetails) -> bool:
+    """Tell whether an error only follows from another: a list is called too short where an entry of it is invalid."""
+    if error["type"] == "too_short" and isinstance(error["input"], list | tuple):
+        return len(error["input"]) >= int(error["ctx"]["min_length"])
+    return error["type"] == "default_factory_not_called"
 
 
 def _problem(error: ErrorDetails, tree: Any) -> Problem:

@@ -113,7 +113,7 @@ def load_experiment_and_data(
         plugins: Files that the user names beside it.
         purpose: What it is read for. In cross-validation the split is that of the folds of ``cv``, whatever it says of
             a test part or one fold. In a comparison nothing stops early, and unless the config has a seed of the split,
-            each seed has a split of its own.
+            each seed has a split of its own, but for a time series, which has only one.
 
     Raises:
         UsageError: If there is no such file, it cannot be read, or a plugin that the user names cannot be loaded.
@@ -153,7 +153,8 @@ def _for_comparison(source: Source) -> Source:
     training = tree.setdefault("training", {})
     if split is None or not isinstance(training, dict):
         return source  # the schema says what is wrong
-    split.setdefault("seed", None)
+    if split.get("time_series") is not True:  # which is never shuffled: no seed could redraw it
+        split.setdefault("seed", None)
     training["early_stopping"] = None
     return replace(source, tree=tree)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dlx.reporting.comparison_arms import arm_labels, arm_styles, losses, seed_words, step_words
 from dlx.reporting.comparison_axes import Scale, legend_room, legend_under, line_handle, loss_scale
-from dlx.reporting.comparison_texts import Arm, Result, finite_or_inf, listed, part_name, tuned_arms
+from dlx.reporting.comparison_texts import Arm, Result, best_values, finite_or_inf, listed, part_name, tuned_arms
 from dlx.reporting.drawing import GREY, Floats, Style, label, panels
 from dlx.reporting.tables import format_number, is_number, shorten
 
@@ -55,15 +56,22 @@ def curves_of(result: Result, cells: Cells) -> list[Curve]:
         result: Content of result.json, of one problem.
         cells: Lines of cells.jsonl.
     """
-    lines = {(line["trial"], line["seed"]): line for line in cells}
+    lines = {_key(line["values"].get("optimizer"), line["seed"]): line for line in cells}
     seeds = result["protocol"]["seeds"]
-    wanted = [(search["best"], seed) for arm in tuned_arms(result) for search in arm["searches"] for seed in seeds]
+    searches = [search for arm in tuned_arms(result) for search in arm["searches"]]
+    wanted = [_key(best_values(search), seed) for search in searches for seed in seeds]
     return [_curve(result, arm, lines) for arm in tuned_arms(result)] if all(key in lines for key in wanted) else []
 
 
-def _curve(result: Result, arm: Arm, lines: Mapping[tuple[int, int], Mapping[str, Any]]) -> Curve:
+def _key(values: Mapping[str, Any] | None, seed: int) -> tuple[str, int]:
+    """Name a run by its settings: equal ones of two optimizers are trained once, under the number of the first."""
+    return json.dumps(values, sort_keys=True), seed
+
+
+def _curve(result: Result, arm: Arm, lines: Mapping[tuple[str, int], Mapping[str, Any]]) -> Curve:
     protocol, part = result["protocol"], result["judged"]["part"]
-    rows = [[lines[search["best"], seed] for seed in protocol["seeds"]] for search in arm["searches"]]
+    best = [best_values(search) for search in arm["searches"]]
+    rows = [[lines[_key(values, seed)] for seed in protocol["seeds"]] for values in best]
     done = [line for row in rows for line in row if line["stop_reason"] != "diverged"]
     length = max((len(line["curve"][part]) for line in done), default=protocol["epochs"])
     per_epoch = next((line["num_steps"] / line["last_epoch"] for line in done), protocol["steps_per_epoch"])

@@ -14,6 +14,7 @@ from dlx.reporting.comparison_texts import (
     LONGEST_ARM,
     NO_DIFFERENCE,
     Result,
+    budget_text,
     find_arm,
     listed,
     loss_name,
@@ -64,7 +65,8 @@ def median_table(result: Result) -> Table:
     for problem in result["problems"]:
         columns.append((shorten(str(problem["name"]), LONGEST), {name: _loss_text(problem, name) for name in names}))
     rows = tuple(tuple(column[name] for _, column in columns) for name in names)
-    title = f"median {loss_name(result['problems'][0])} of the tuned optimizers on each problem"
+    budgets = " or ".join(dict.fromkeys(budget_text(problem) for problem in result["problems"]))
+    title = f"median {loss_name(result['problems'][0])} of the tuned optimizers on each problem; {budgets}"
     return Table(title, tuple(name for name, _ in columns), rows)
 
 
@@ -188,7 +190,8 @@ def _profile_sentences(result: Result) -> Iterator[str]:
         yield f"A performance profile takes {MIN_PROFILED} problems."
         return
     yield (
-        f"The profile score is the area under an optimizer's performance profile of steps to the target, from 1 to "
-        f"{across['r_max']:g} times those of the fastest, between 0 and 1. It is relative to the pool, here "
-        f"{listed(across['arms'])}: without one of these, others may change places, so read only the first off it."
+        f"The profile score is the area under an optimizer's performance profile of {across['profile']['unit']} to "
+        f"the target, from 1 to {across['r_max']:g} times those of the fastest, between 0 and 1. It is relative to "
+        f"the pool, here {listed(across['arms'])}: without one of these, others may change places, so read only the "
+        "first off it."
     )

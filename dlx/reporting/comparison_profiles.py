@@ -24,8 +24,9 @@ def draw(result: Result) -> Figure:
     styles, labels = arm_styles(first), arm_labels(first)
     order = sorted(scores, key=lambda name: -scores[name])
     handles = [line_handle(styles[name], f"{labels[name]}: B = {format_number(scores[name], 3)}") for name in order]
+    unit = across["profile"]["unit"]
     note = (
-        f"median steps to the target, as a multiple of the fewest among these {len(order)}; {across['num_problems']} "
+        f"median {unit} to the target, as a multiple of the fewest among these {len(order)}; {across['num_problems']} "
         "problems\nB: area under the line, 1 for the fastest everywhere; others in the pool may change the order"
     )
     title = f"{shorten(result['name'], 40)}: performance profiles"
@@ -39,7 +40,7 @@ def draw(result: Result) -> Figure:
         )  # fmt: skip
     axes.set_xlim(1, across["r_max"])
     axes.set_ylim(0, 1.03)
-    label(axes, "tau: multiple of the fewest steps", f"share of {across['num_problems']} problems")
+    label(axes, f"tau: multiple of the fewest {unit}", f"share of {across['num_problems']} problems")
     legend_under(figure, note, handles)
     return figure
 
@@ -59,9 +60,11 @@ def sentence(result: Result) -> str:
     highest = max(scores.values())
     best = listed([labels[name] for name, score in scores.items() if score == highest])
     pool = listed([labels[name] for name in scores])
+    across = result["across"]
     return (
         f"The largest score B, {format_number(highest, 3)}, is that of {best}; the pool is {pool}. At tau = 1 a line "
         "tells on how many problems its optimizer is the fastest, at its right end how often it arrives at all within "
-        f"{format_number(result['across']['r_max'], 2)} times the fewest steps. All of it is relative to the fastest "
-        "in the pool: with others in it the order of two may turn round, so it does not rank the second and the third."
+        f"{format_number(across['r_max'], 2)} times the fewest {across['profile']['unit']}. All of it is relative to "
+        "the fastest in the pool: with others in it the order of two may turn round, so it does not rank the "
+        "second and the third."
     )

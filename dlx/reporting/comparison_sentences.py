@@ -6,6 +6,7 @@ Nothing is claimed beyond the tests: a place in the ranking is no verdict, and n
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from dlx.reporting.comparison_texts import (
     NO_DIFFERENCE,
     Arm,
     Result,
-    best_text,
+    best_values,
     failed_arms,
     find_arm,
     finite_or_inf,
@@ -133,10 +134,25 @@ def target_sentences(result: Result) -> Iterator[str]:
         f"Target: a {part_name(result)} of {format_number(result['target'])}, which {who} reaches with more than half "
         "of the fresh seeds. Steps to it are counted by whole epochs, and infinite for a seed that never reaches it."
     )
-    first = min(arms, key=lambda arm: median(arm, "steps_to_target"), default=None)
-    if first and len(arms) > 1 and math.isfinite(steps := median(first, "steps_to_target")):
-        alike = [arm["name"] for arm in arms if median(arm, "steps_to_target") == steps]
-        yield f"Fewest steps to it: {listed(alike)}, {steps_text(steps)}; this was not tested."
+    untrained = statistics.median(map(finite_or_inf, result["untrained"].values()))
+    if result["target"] >= untrained:
+        yield (
+            f"The initial weights have a {part_name(result)} of {format_number(untrained)}, so to reach this "
+            "target tells nothing."
+        )
+        return
+    steps = {arm["name"]: median(arm, "steps_to_target") for arm in arms}
+    yield from _fewest("steps", steps)
+    if more_gradients(result):
+        yield from _fewest("gradients", {arm["name"]: steps[arm["name"]] * arm["gradients_per_step"] for arm in arms})
+
+
+def _fewest(unit: str, costs: Mapping[str, float]) -> Iterator[str]:
+    """Name the arms that reach the target at the least cost, if any does and there are others."""
+    fewest = min(costs.values(), default=math.inf)
+    if len(costs) > 1 and math.isfinite(fewest):
+        alike = [name for name, cost in costs.items() if cost == fewest]
+        yield f"Fewest {unit} to it: {listed(alike)}, {steps_text(fewest)}; this was not tested."
 
 
 def power_sentences(result: Result) -> Iterator[str]:
@@ -179,19 +195,20 @@ def fairness_sentences(result: Result) -> Iterator[str]:
     more = protocol["num_trials"] - protocol["trials"]
     extended = f", though ranges were extended and {more} more settings tried" if more > 0 else ""
     for arm in ranked(result):
-        edges = {key: side for search in arm["searches"] for key, side in search["edges"].items()}
-        places = [f"{key} {best_text(arm, key)} {_edge_text(arm, key, side)}" for key, side in edges.items()]
-        if places:
+        found = [_edge_text(search, *edge) for search in arm["searches"] for edge in search["edges"].items()]
+        if places := list(dict.fromkeys(found)):
             yield (
                 f"* {arm['name']} is treated unfairly: its best setting has {listed(places)}{extended}; "
                 "a wider search may find a better one."
             )
 
 
-def _edge_text(arm: Arm, key: str, side: str) -> str:
-    axis = next(axis for search in arm["searches"] for axis in search["space"] if axis["key"] == key)
+def _edge_text(search: Mapping[str, Any], key: str, side: str) -> str:
+    """Say where the best value of a setting lies in the range of its own search."""
+    axis = next(axis for axis in search["space"] if axis["key"] == key)
+    value = short_number((best_values(search) or {})[key])
     end = "upper" if side == "high" else "lower"
-    return f"near the {end} end of {short_number(axis['low'])} to {short_number(axis['high'])}"
+    return f"{key} {value} near the {end} end of {short_number(axis['low'])} to {short_number(axis['high'])}"
 
 
 def inclusion_sentences(result: Result) -> Iterator[str]:
@@ -286,13 +303,18 @@ def _failures(runs: Mapping[str, Any]) -> str:
 
 def split_sentences(result: Result) -> Iterator[str]:
     """Say what the seeds vary, and so for what the verdicts hold."""
-    if result["protocol"]["split"] == "redrawn":
-        yield "Each seed has its own split, initial weights and batches: what is said holds over all three."
-    else:
+    split = result["protocol"]["split"]
+    if split == "redrawn":
         yield (
-            "All seeds share one split; initial weights and batches vary. What is shown holds for this split alone: "
-            "with data.split.seed=null the split varies, too."
+            "Each seed has its own split, initial weights and batches: what is said holds over all three, for models "
+            "of this kind and examples of these data."
         )
+        return
+    others = ": with data.split.seed=null the split varies, too" if split == "fixed" else ", the only one in order"
+    yield (
+        "All seeds share one split, whose validation part tuned the settings, too; initial weights and batches vary. "
+        f"What is shown holds for this split alone{others}."
+    )
 
 
 def seconds_sentences(timing: Mapping[str, Any]) -> Iterator[str]:

@@ -51,6 +51,8 @@ LEAST = (
     "tuned setting", "seconds", "95 % interval", "gain",
 )  # fmt: skip
 """How the columns begin that a terminal can do without, the least important first."""
+GRADIENTS = "gradients per step"
+"""Column that is there where steps of the optimizers differ in what they take."""
 FEW_TRIALS = 4
 """A small budget, for which the expected best of a search is given."""
 
@@ -97,7 +99,7 @@ def ranking_table(result: Result, timing: Timing) -> Table:
         "seconds to target": [_seconds_text(result, arm, timing) for arm in arms],
     }
     if more_gradients(result):
-        columns["gradients per step"] = [f"{arm['gradients_per_step']:.3g}" for arm in arms]
+        columns[GRADIENTS] = [f"{arm['gradients_per_step']:.3g}" for arm in arms]
     if any(arm["tuned"] and arm["tuned"]["num_diverged"] for arm in arms):
         columns["diverged"] = [_diverged_text(arm) for arm in arms]
     columns["verdict"] = [_verdict_text(result, arm) for arm in arms]
@@ -195,6 +197,8 @@ def narrowed(table: Table, width: int = TERMINAL) -> Table:
     """
     table = replace(table, header=tuple(SHORT.get(name, name) for name in table.header))
     least = [name for words in LEAST for name in table.header[1:] if _begins(name, words)]
+    if GRADIENTS in least and {"steps", "seconds"} <= set(table.header):
+        least.insert(least.index("seconds"), "steps")  # which do not compare
     for name in (*least, *reversed(table.header[1:-1])):
         if max(map(len, plain(table)[1:])) <= width:
             break

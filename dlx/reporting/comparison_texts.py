@@ -176,10 +176,10 @@ def budget_text(result: Result) -> str:
     """Say what each optimizer was given: "16 + 4 settings x 2 seeds, 10 fresh seeds"."""
     protocol = result["protocol"]
     more = protocol["num_trials"] - protocol["trials"]
-    settings = f"{protocol['trials']} + {more}" if more > 0 else str(protocol["num_trials"])
+    settings = f"{protocol['trials']} + {more} settings" if more > 0 else plural(protocol["num_trials"], "setting")
     searches = f"{protocol['studies']} searches of " if protocol["studies"] > 1 else ""
     seeds, fresh = len(protocol["tuning_seeds"]), len(protocol["seeds"])
-    return f"{searches}{settings} settings x {plural(seeds, 'seed')}, {plural(fresh, 'fresh seed')}"
+    return f"{searches}{settings} x {plural(seeds, 'seed')}, {plural(fresh, 'fresh seed')}"
 
 
 def plural(count: int, what: str) -> str:

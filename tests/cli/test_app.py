@@ -178,6 +178,14 @@ def test_as_a_module() -> None:
     assert done.stdout.startswith("dlx ")
 
 
+def test_a_long_change_is_no_config(dlx: Any) -> None:
+    """It is longer than the name of a file can be."""
+    arms = ", ".join(f"{{name: adam, rho1: 0.{n}}}" for n in range(11, 30)) + ", adma"
+    found = dlx("compare-optimizers", "small.yaml", f"compare.optimizers=[{arms}]")
+    assert found.code == 2
+    assert "there is no optimizer `adma`" in found.err
+
+
 def test_quiet(dlx: Any) -> None:
     code, out, err = dlx("train", "small.yaml", "--quiet")
     assert (code, err) == (0, "")

@@ -310,6 +310,51 @@ def test_problems_of_one_name_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("change", ["reference: adam", "part: train", "score: best"])
+def test_problems_that_are_judged_in_different_ways_are_refused(tmp_path: Path, change: str) -> None:
+    """Their losses would stand in one table, and their verdicts be counted against one reference."""
+    other = SMALL.replace("name: small", "name: other").replace("trials: 4", f"trials: 4, {change}")
+    configs = [write_config(tmp_path, SMALL), write_config(tmp_path, other, "other.yaml")]
+    name, value = change.split(": ")
+    key = f"compare.{name}"
+    with pytest.raises(UsageError, match=rf"{key} is \w+ in small but \w+ in other"):
+        load_problems(configs, [], [])
+    assert len(load_problems(configs, [f"{key}={value}"], [])) == 2
+
+
+def test_an_invalid_entry_is_the_only_fault_of_its_list(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_problems([write_config(tmp_path, SMALL)], ["compare.optimizers=[adma]"], [])
+    assert "there is no optimizer `adma`" in str(error.value)
+    assert "at least 1 entry" not in str(error.value)
+
+
+def test_a_time_series_has_one_split_for_all_seeds(tmp_path: Path) -> None:
+    result = read(comparison(tmp_path, "data.split={time_series: true}", "compare.optimizers=[sgd, momentum]"))
+    assert result["protocol"]["split"] == "ordered"
+    assert len({*result["untrained"].values()}) > 1  # the initial weights vary
+
+
+def test_without_a_target_nothing_reaches_it_and_steps_are_those_of_a_whole_run(tmp_path: Path) -> None:
+    """The reference diverges at once, so its own few steps say nothing of an epoch."""
+    bad = "compare.optimizers=[{name: torch, class: SGD, lr: 1e30, momentum: 0.9}, adam]"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dlx.core.definition.FirstOrder.search_space", (Searched("lr", 1e29, 1e30),))
+        result = read(comparison(tmp_path, bad, "compare.reference=torch SGD"))
+    failed, adam = result["arms"]
+    assert failed["untuned"]["num_diverged"] == NUM_SEEDS
+    assert result["target"] is None
+    assert adam["untuned"]["steps_to_target"]["values"] == [None] * NUM_SEEDS
+    assert adam["untuned"]["reached"] == 0
+    assert result["protocol"]["steps_per_epoch"] == 3
+    assert {arm["num_steps"] for arm in result["arms"]} == {9}
+
+
+def test_of_two_searches_the_target_is_reached_in_both(tmp_path: Path) -> None:
+    result = read(comparison(tmp_path, "compare.studies=2", "compare.optimizers=[momentum]"))
+    assert result["arms"][0]["tuned"]["reached"] > 0.5
+
+
 FAULTS = [
     (["compare.reference=adagrad"], r"`adagrad` does not take part.*known: sgd, momentum, adam"),
     (["compare.optimizers=[sgd, sgd]"], r"compare.optimizers.*the optimizer `sgd` is given twice"),
@@ -336,6 +381,16 @@ def test_optimizers_of_one_name_are_told_apart_by_what_differs(tmp_path: Path) -
     (problem,) = load_problems([write_config(tmp_path, SMALL)], [optimizers, "compare.reference=adam rho1=0.9"], [])
     assert problem.contest.names == ("adam rho1=0.5", "adam rho1=0.9", "sgd")
     assert problem.contest.reference == "adam rho1=0.9"
+
+
+def test_the_names_of_torch_optimizers_hold_what_differs_alone(tmp_path: Path) -> None:
+    own = ("SGD", "SGD, momentum: 0.9", "Adam")
+    optimizers = f"compare.optimizers=[{', '.join(f'{{name: torch, class: {each}}}' for each in own)}]"
+    (problem,) = load_problems([write_config(tmp_path, SMALL)], [optimizers], [])
+    first, second, third = problem.contest.names
+    assert second == "torch SGD momentum=0.9"
+    assert first == "torch SGD momentum=0"
+    assert third == "torch Adam"
 
 
 def test_a_fixed_split_stays(tmp_path: Path) -> None:

@@ -12,7 +12,11 @@ from dlx.comparison.summary import summarise_problems
 
 def problem(name: str, losses: dict[str, float | None], steps: dict[str, float | None]) -> dict[str, Any]:
     arms = [
-        {"name": arm, "tuned": {"loss": {"median": losses[arm]}, "steps_to_target": {"median": steps[arm]}}}
+        {
+            "name": arm,
+            "gradients_per_step": 1.0,
+            "tuned": {"loss": {"median": losses[arm]}, "steps_to_target": {"median": steps[arm]}},
+        }
         for arm in losses
     ]
     return {"name": name, "status": "done", "reference": "b", "arms": arms}
@@ -40,6 +44,18 @@ def test_profiles_from_four_problems_on() -> None:
     across = summarise_problems(problems(4))["across"]
     assert across["profile"]["scores"] == pytest.approx([1, 2 / 3, 0])
     assert "tests" not in across
+
+
+def test_profiles_count_what_a_step_costs() -> None:
+    """Arm a needs half as many steps as b, each of three gradients: r is 1.5 for it, 1 for b and 2 for c."""
+    found = problems(4)
+    for each in found:
+        each["arms"][0]["gradients_per_step"] = 3.0
+        each["arms"][2]["tuned"]["steps_to_target"]["median"] = 40.0
+    across = summarise_problems(found)["across"]
+    assert across["profile"]["unit"] == "gradients"
+    assert across["profile"]["scores"] == pytest.approx([2.5 / 3, 1, 2 / 3])
+    assert summarise_problems(problems(4))["across"]["profile"]["unit"] == "steps"
 
 
 def test_p_values_from_five_problems_on() -> None:

@@ -119,6 +119,24 @@ def test_of_few_trials_the_outermost_is_at_the_edge() -> None:
     assert tuning.edges == {"lr": "high"}
 
 
+def test_the_trials_that_were_added_narrow_the_edge() -> None:
+    """One of four lies within a quarter of its range of five decades; one of twelve within a tenth of seven."""
+    tuning = Tuning(SGD(), 4, False, SEED)
+    tuning.first()
+    for rate in (5.0, 50.0):
+        tuning.judge({"lr": rate})
+        assert tuning.edges == {"lr": "high"}
+        tuning.extend()
+    tuning.judge({"lr": 100.0})
+    assert tuning.edges == {}
+
+
+def test_a_single_trial_in_the_middle_is_at_no_edge() -> None:
+    tuning = Tuning(SGD(), 1, False, SEED)
+    tuning.judge({"lr": 0.03})
+    assert tuning.edges == {}
+
+
 def test_without_a_best_trial_nothing_is_extended() -> None:
     tuning = Tuning(SGD(), 16, False, SEED)
     tuning.judge(None)

@@ -171,6 +171,13 @@ def test_a_median_over_diverged_runs_leaves_the_axis() -> None:
     assert "adam (infinite)" in legend(figure)
 
 
+def test_curves_are_found_by_their_settings() -> None:
+    """Equal settings of two optimizers are trained once, under the number of the first."""
+    result, cells, _ = leavings("four")
+    moved = [{**line, "trial": 1000 + line["trial"]} for line in cells]
+    assert len(comparison_curves.curves_of(result, moved)) == len(tuned_arms(result))
+
+
 def test_curves_need_their_cells() -> None:
     result, cells, _ = leavings("four")
     tuned = tuned_arms(result)[0]["searches"][0]["best"]

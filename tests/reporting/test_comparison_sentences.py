@@ -109,6 +109,21 @@ def test_who_stands_at_an_edge_is_treated_unfairly() -> None:
     assert "unfairly" not in said(leavings("four")[0])
 
 
+def test_an_edge_is_that_of_the_search_that_found_it() -> None:
+    result, *_ = leavings("edges")
+    (search,) = arm_of(result, "sgd")["searches"]
+    inside = {**search, "edges": {}, "space": [{**search["space"][0], "low": 1e-9}]}
+    arm_of(result, "sgd")["searches"] = [inside, search]
+    assert "near the upper end of 0.0001 to 10;" in said(result)
+
+
+def test_a_target_that_the_initial_weights_reach_tells_nothing() -> None:
+    result, *_ = leavings("four")
+    result["target"] = 100.0
+    assert "so to reach this target tells nothing" in said(result)
+    assert "Fewest" not in said(result)
+
+
 def test_a_rule_that_includes_another_cannot_be_worse() -> None:
     lost = with_words("six", {"sgd": "better"})
     text = said(lost)
