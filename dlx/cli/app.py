@@ -28,6 +28,7 @@ from dlx.cli.options import (
     TrainedRun,
 )
 from dlx.cli.runs import runs_app
+from dlx.cli.words import words_app
 from dlx.core.errors import DlxError, UsageError
 
 app = typer.Typer(
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 
 app.add_typer(runs_app, name="runs")
+app.add_typer(words_app)
 
 
 @app.command()
@@ -282,50 +284,6 @@ def predict(
     write_out(f"{plural(len(trained.members), 'seed')}, {text.count(chr(10)) - 1:,} predictions: {out}\n")
 
 
-@app.command()
-def config(config: Config, overrides: Overrides = None, plugins: Plugins = None) -> None:
-    """Print the config with every default and override filled in."""
-    from dlx.config.experiment import resolved_yaml
-    from dlx.config.load import load_any
-
-    sys.stdout.write(resolved_yaml(load_any(config, overrides or [], plugins or []).experiment))
-
-
-@app.command()
-def schema(plugins: Plugins = None) -> None:
-    """Print the JSON Schema of a config, for editors that complete and check YAML."""
-    _use(plugins)
-    from dlx.config.experiment import json_schema
-
-    sys.stdout.write(dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
-
-
-@app.command("list")
-def list_(
-    kind: Annotated[
-        str | None, typer.Argument(metavar="KIND", help="As in a config: data, model, loss ...; or section.")
-    ] = None,
-    plugins: Plugins = None,
-) -> None:
-    """List what a config can name, of one kind or of all, and its sections."""
-    _use(plugins)
-    from dlx.commands.catalogue import list_definitions
-
-    sys.stdout.write(list_definitions(kind))
-
-
-@app.command()
-def describe(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As in a config: adam, mlp, mse ...; or a section.")],
-    plugins: Plugins = None,
-) -> None:
-    """Describe a definition or a section: formula, source, settings with ranges and defaults, an example to paste."""
-    _use(plugins)
-    from dlx.commands.catalogue import describe_definition
-
-    sys.stdout.write(describe_definition(name))
-
-
 @app.callback(invoke_without_command=True)
 def _main(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
@@ -360,14 +318,6 @@ def _repeat(
     _show(repeat_cell(runs[0], cell, runs_dir, plugins), quiet, json)
     if not (quiet or json):
         sys.stdout.write(f"cell {cell} comes to the same bits alone as in the run\n")
-
-
-def _use(plugins: list[Path] | None) -> None:
-    """Let names mean the definitions of plugins, too."""
-    from dlx.core.plugins import load_plugin, read_plugin
-    from dlx.core.registry import use
-
-    use([load_plugin(read_plugin(each)) for each in plugins or []])
 
 
 def _announce(quiet: bool) -> None:
