@@ -66,7 +66,9 @@ PARTNERS = [
 """What a definition is trained with: two quite different experiments."""
 
 
-@pytest.mark.parametrize("partner", PARTNERS, ids=["classes", "values"])
+@pytest.mark.parametrize(
+    "partner", [PARTNERS[0], pytest.param(PARTNERS[1], marks=pytest.mark.slow)], ids=["classes", "values"]
+)
 @pytest.mark.parametrize("name", registered(Activation))
 def test_activation(name: str, partner: dict[str, Any]) -> None:
     assert_invariant(activation=name, **partner)
@@ -77,7 +79,13 @@ WITH_SCHEDULE = [*itertools.product(FIRST_ORDER, ["constant", "plateau"])]
 WITH_SCHEDULE += [(name, schedule) for name in ("adam", "momentum") for schedule in registered(Schedule)]
 
 
-@pytest.mark.parametrize(("name", "schedule"), dict.fromkeys(WITH_SCHEDULE))
+@pytest.mark.parametrize(
+    ("name", "schedule"),
+    [
+        pytest.param(*pair, marks=pytest.mark.slow) if pair[1] == "plateau" and pair[0] != "adam" else pair
+        for pair in dict.fromkeys(WITH_SCHEDULE)
+    ],
+)
 def test_rule_under_schedule(name: str, schedule: str) -> None:
     settings = {"patience": 0, "gamma": 0.5, "threshold": 0.5} if schedule == "plateau" else {}
     assert_invariant(optimizer=name, schedule={"name": schedule, **settings}, hidden=(17,))
@@ -122,7 +130,13 @@ def test_loss(loss: Loss, num_features: int) -> None:
 
 
 @pytest.mark.parametrize("threads", [2], indirect=True)
-@pytest.mark.parametrize("name", registered(Loss))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if number % 2 else name
+        for number, name in enumerate(registered(Loss))
+    ],
+)
 def test_loss_with_threads(name: str, threads: int) -> None:
     assert_invariant(loss=name, num_targets=TARGETS.get(name, 3), num_features=64, hidden=(33,))
 

@@ -51,7 +51,7 @@ def some(study: Study, every: int) -> list[Line]:
     return list(study.journal.cells.values())[::every]
 
 
-@pytest.mark.parametrize("has_validation", [True, False])
+@pytest.mark.parametrize("has_validation", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_cells_of_mixed_trials_are_those_of_trainings_alone(tmp_path: Path, has_validation: bool) -> None:
     text = early(MOONS).replace("folds: 3", "folds: 4, seeds: [3, 5]")
     search = Search(tmp_path, MIXED, text if has_validation else without_validation(text))
