@@ -13,7 +13,7 @@ from dlx.commands.plan import Plan
 from dlx.commands.saving import load_state
 from dlx.commands.train import RESULTS, build_populations, train_populations
 from dlx.config.experiment import Experiment, resolved_yaml
-from dlx.config.load import load_experiment, load_experiment_and_data
+from dlx.config.load import is_of_surface, load_experiment, load_experiment_and_data
 from dlx.core.errors import RunError
 from dlx.core.records import Record
 from dlx.engine.population import Population
@@ -52,6 +52,8 @@ def resume(path: Path, overrides: Sequence[str], plugins: Sequence[Path] = ()) -
         if command == "cv":
             yield from resume_search(run, overrides, plugins)
             return
+        if command == "compare-optimizers" and config.exists() and is_of_surface(config):
+            raise RunError(f"{path} is a race on a surface, which is over in seconds: race anew on {config}")
         if command == "compare-optimizers":
             yield from resume_comparison(run, overrides, plugins)
             return

@@ -37,7 +37,7 @@ MARKS: dict[str, dict[str, Any]] = {
 WORDS = {
     "trial": "trial",
     "best": "best trial",
-    "untuned": "as in the config, untuned",
+    "untuned": "untuned",
     "beyond": "worse than untrained",
     "failed": "failed",
 }

@@ -200,7 +200,8 @@ def statistics_sentences(result: Result) -> Iterator[str]:
     if not judged_arms(result):
         return
     yield (
-        "p is that of the sign-flip test of the paired differences, exact up to 20 seeds (of their signed ranks where "
+        "p is that of the sign-flip test of the mean of the paired differences, so that one seed may weigh more than "
+        "several with small differences; it is exact up to 20 seeds (of their signed ranks where "
         f"a run failed), by Holm adjusted for {plural(len(judged_arms(result)), 'comparison')} with the reference. "
         "Better means that the adjusted p is below 0.05 and the interval of the share of seeds with the lower loss, "
         "ties half, lies above a half; practically better, that this share is moreover at least 0.75 (Bouthillier et "

@@ -266,7 +266,7 @@ def untuned_sentences(result: Result) -> Iterator[str]:
         )
         than = f"no higher than that of {whom}" if beaten else "above that of every tuned one"
         yield (
-            f"The best untuned optimizer is {best['name']}: its settings as they were written have the median loss "
+            f"The best untuned optimizer is {best['name']}: its untuned settings have the median loss "
             f"{loss_text(loss)}, {than}."
         )
     if losers := [arm["name"] for arm in tuned if arm["space"] and median(arm) > median(arm, which="untuned")]:

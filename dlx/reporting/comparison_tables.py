@@ -57,6 +57,7 @@ FEW_TRIALS = 4
 """A small budget, for which the expected best of a search is given."""
 
 Timing = Mapping[str, Any]
+NO_VERDICT = "no verdict"
 
 
 def comparison_tables(result: Result, timing: Timing) -> list[Table]:
@@ -136,7 +137,7 @@ def against_table(result: Result) -> Table:
         "share lower, 95 % interval": [" to ".join(map(percent, each["share_interval"])) for each in found],
         "p": [format_number(each["p"], 2) for each in found],
         "p by Holm": [format_number(each["adjusted_p"], 2) for each in found],
-        "verdict": [each["words"] for each in found],
+        "verdict": [_words(result, each) for each in found],
     }
     reference = result["reference"]
     return _table(f"against {reference}: loss minus that of {reference}, median over seeds", columns)
@@ -220,10 +221,15 @@ def _table(title: str, columns: Mapping[str, Sequence[str]]) -> Table:
     return Table(title, tuple(columns), tuple(zip(*columns.values(), strict=True)), WORDS)
 
 
+def _words(result: Result, verdict: Mapping[str, Any]) -> str:
+    """Give the words of a verdict; none was possible where so few seeds can show nothing."""
+    return str(verdict["words"]) if result["can_show"] else NO_VERDICT
+
+
 def _verdict_text(result: Result, arm: Arm) -> str:
     if arm["name"] == result["reference"]:
         return REFERENCE
-    return arm["verdict"]["words"] if arm["verdict"] else MISSING
+    return _words(result, arm["verdict"]) if arm["verdict"] else MISSING
 
 
 def _steps_text(result: Result, arm: Arm) -> str:

@@ -148,7 +148,7 @@ def test_inclusion_is_seen_from_the_side_of_the_special_rule_too() -> None:
 
 def test_untuned_against_tuned() -> None:
     result, *_ = leavings("twelve")
-    assert "is adam lr=0.003: its settings as they were written have the median loss 0.1255" in said(result)
+    assert "is adam lr=0.003: its untuned settings have the median loss 0.1255" in said(result)
     assert "no higher than that of 10 of 12 tuned ones." in said(result)
     assert "Tuning did not help lbfgs: the setting that was best on the 2 seeds of tuning" in said(result)
     assert "above that of every tuned one." in said(leavings("studies")[0])
