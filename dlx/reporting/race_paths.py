@@ -26,12 +26,14 @@ def draw(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
         shown: Content of race.json.
     """
     title = f"{shorten(str(result['name']), 30)}: paths from the usual start"
-    note = f"{result['steps']:,} steps at most, marks evenly spaced in steps; cross: where a path ends"
+    every = max(1, result["steps"] // NUM_MARKS)
+    marks = f"a mark every {every:,} steps: far apart is fast" if every > 1 else "a mark at every step"
+    note = f"{result['steps']:,} steps at most, {marks}; cross: where a path ends"
     figure, (axes,) = panels(8.0, 5.2, title, note)
     figure.subplots_adjust(right=1 - 2.5 / 8.0)
     draw_contours(axes, shown["plane"])
     for number, path in enumerate(shown["plane"]["paths"]):
-        _draw_path(axes, number, path, result["optimizers"][number], shown["plane"]["axes"])
+        _draw_path(axes, number, path, result["optimizers"][number], shown["plane"]["axes"], every)
     black: dict[str, Any] = {"linestyle": "none", "markeredgecolor": "black", "zorder": 5}
     axes.plot(*result["start"], marker="o", color="white", markersize=8, label="start", **black)
     for number, minimum in enumerate(result["minima"]):
@@ -42,13 +44,14 @@ def draw(result: dict[str, Any], shown: dict[str, Any]) -> Figure:
     return figure
 
 
-def _draw_path(axes: Axes, number: int, path: list[list[float]], rule: dict[str, Any], ends: list[list[float]]) -> None:
-    """Draw one path with its own colour, dashes and marks, until it leaves the box for good."""
+def _draw_path(
+    axes: Axes, number: int, path: list[list[float]], rule: dict[str, Any], ends: list[list[float]], every: int
+) -> None:
+    """Draw one path with its own colour, dashes and marks after so many steps, until it leaves the box for good."""
     points = np.array(path)
     points = np.clip(points[shown_part(points, *map(np.array, ends))], -LARGEST, LARGEST)
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
     ending = {"diverged": "\n(diverged)", "outside": "\n(left the box)"}.get(rule["usual"]["fate"], "")
-    every = max(1, len(points) // NUM_MARKS)
     axes.plot(
         *points.T, color=colour, linestyle=DASHES[number % len(DASHES)], linewidth=1.5, marker=marker, markersize=5.5,
         markevery=(min(every * (number + 1) // 4, len(points) - 1), every), markeredgecolor="white",
