@@ -95,7 +95,11 @@ BEYOND_GRADIENT = [name for name, cls in registered(Optimizer).items() if not is
 
 
 @pytest.mark.parametrize("name", BEYOND_GRADIENT)
-@pytest.mark.parametrize("partner", [PARTNERS[0], {**PARTNERS[1], "schedule": None}], ids=["classes", "values"])
+@pytest.mark.parametrize(
+    "partner",
+    [PARTNERS[0], pytest.param({**PARTNERS[1], "schedule": None}, marks=pytest.mark.slow)],
+    ids=["classes", "values"],
+)
 def test_rule_beyond_the_gradient(name: str, partner: dict[str, Any]) -> None:
     assert_invariant(
         rates=rates_for(name, RATES), **{**partner, "optimizer": name, "hidden": (5,), **NEEDS.get(name, {})}
@@ -183,7 +187,9 @@ REGULARIZED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("partner", PARTNERS, ids=["classes", "values"])
+@pytest.mark.parametrize(
+    "partner", [pytest.param(PARTNERS[0], marks=pytest.mark.slow), PARTNERS[1]], ids=["classes", "values"]
+)
 @pytest.mark.parametrize("what", REGULARIZED)
 def test_regularization(what: str, partner: dict[str, Any]) -> None:
     assert_invariant(**{**partner, **REGULARIZED[what]})
@@ -220,7 +226,7 @@ UNEQUAL: dict[str, dict[str, Any]] = {
 """Folds whose training parts differ by half or more."""
 
 
-@pytest.mark.parametrize("batch_size", [13, "full"])
+@pytest.mark.parametrize("batch_size", [13, pytest.param("full", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", UNEQUAL)
 def test_unequal_folds(kind: str, batch_size: int | str) -> None:
     """Alone means cut alone, too: what a member is padded to may not follow from which folds were cut before."""
